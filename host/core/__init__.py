@@ -1,0 +1,1 @@
+"""Floor 0. Pure: no await, no clock, no file, no random, no network."""

@@ -1,0 +1,35 @@
+"""The errors a caller can meet. A tool's failure is never one of them: it is a result.
+
+HostError
+├─ ConfigError     a file, flag, value or missing consent: exit 3
+├─ ProviderError   the model could not be asked or did not finish: exit 4 or 7
+└─ StoreError      a log could not be written, read or trusted
+"""
+
+
+class HostError(Exception):
+    """Whatever stops a turn or a start; its text names the place and the remedy."""
+
+
+class ConfigError(HostError):
+    """Something the user wrote, or did not consent to, keeps us from starting."""
+
+
+class ProviderError(HostError):
+    """The model's side failed.
+
+    `retryable` says whether the same request may succeed later, `auth` whether the key was
+    refused, `retry_after` (seconds) what the provider asked for.
+    """
+
+    def __init__(
+        self, message: str, *, retryable: bool = False, auth: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.auth = auth
+        self.retry_after = retry_after
+
+
+class StoreError(HostError):
+    """A session's log cannot be appended to, read, or owned."""

@@ -1,0 +1,109 @@
+"""What the user wrote in servers.toml, checked and resolved: immutable values that every room may read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from host.core.policy import Rule
+from host.core.types import Effect, Limits
+
+Origin = Literal["admin", "user", "project"]
+Wire = Literal["responses", "chat", "messages"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """What people said of one tool. `effect` and `open` confirm; None is unconfirmed. `timeout` in seconds."""
+
+    effect: Effect | None = None
+    open: bool | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """One [mcp_servers.NAME]. Paths are absolute, times in seconds, `env` interpolated."""
+
+    name: str
+    command: str
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_vars: tuple[str, ...] = ()
+    cwd: Path = Path()
+    enabled: bool = True
+    required: bool = False
+    startup_timeout: float = 20.0
+    tool_timeout: float = 60.0
+    enabled_tools: tuple[str, ...] | None = None
+    disabled_tools: tuple[str, ...] = ()
+    parallel: bool = False
+    trust_hints: bool = False
+    tools: Mapping[str, ToolSettings] = field(default_factory=dict)
+    origin: Origin = "user"
+    file: Path = Path("servers.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What is known of a model. Prices are US dollars for a million tokens, sizes tokens."""
+
+    context: int = 128_000
+    max_output: int | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+    price_cache_read: float | None = None
+    price_cache_write: float | None = None
+    parallel_calls: bool = True
+    images: bool = False
+    reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """One [providers.NAME]. `base_url` ends with the version on every wire; None is the SDK's own."""
+
+    name: str
+    wire: Wire | Literal["offline"]
+    base_url: str | None = None
+    api_key: str | None = None
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FactSource:
+    """Where a fact comes from: the result of a tool's successful call, at a JSON path."""
+
+    server: str
+    tool: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One [profiles.NAME]: servers, system prompt (its text), limits, facts, rules (with the top-level ones)."""
+
+    name: str
+    servers: tuple[str, ...]
+    prompt: str = ""
+    limits: Limits = Limits()
+    facts: Mapping[str, FactSource | None] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    recording: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All files, environment and flags as one value. `secrets` maps a name to a value that is never stored."""
+
+    home: Path
+    model: str | None = None
+    providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
+    servers: Mapping[str, ServerConfig] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    retention_days: int | None = None

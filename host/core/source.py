@@ -1,0 +1,50 @@
+"""Where tools come from: the one interface of MCP connections, the host's own tools and later API sources."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from host.core.types import CallResult, InputRequired, ToolSpec
+
+Progress = Callable[[float, float | None, str | None], None]
+Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One sending of a call. From round 2 on, `responses` answer the server's requests by its own keys and
+    `state` goes back to it byte for byte. `key` is the idempotency key, the same in all rounds."""
+
+    number: int
+    key: str
+    responses: Mapping[str, Any] | None = None
+    state: str | None = None
+
+
+class ToolSource(Protocol):
+    """A server as the engine sees it. A server that needs input ends the round; `ask` serves those of the
+    handshake era, which ask in the middle of a call: it takes {"method", "params"} of the server's request and
+    returns the result object to send back."""
+
+    @property
+    def parallel(self) -> bool: ...
+
+    async def call(
+        self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
+    ) -> CallResult | InputRequired:
+        """Run one round. Never raises for a server's failure: that is a CallResult with a `cause`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read."""
+
+    server: str
+    state: Literal["waiting", "starting", "ready", "failed", "restarting", "disabled", "closed"]
+    detail: str = ""
+    tools: int = 0
+    protocol: str | None = None
+    quarantined: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,377 @@
+"""A session's state is the fold of its log; the next step is a function of the state.
+
+A call goes down this table, one event to an edge:
+
+    proposed ─ CallDecided → decided ─ CallStarted → started ─ CallPaused → paused ─ CallStarted → started …
+        └───────────────────────┴─────────── CallFinished ──┴──────────────────┴──→ finished
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from host.core import events as ev
+from host.core.told import told
+from host.core.types import Effect, Grant, Limits, Message, Outcome, Part, Text, ToolCall, ToolResult, Usage, canonical
+
+Status = Literal["proposed", "decided", "started", "paused", "finished"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One row of the call table: where a call of the current step stands."""
+
+    proposal: ToolCall
+    status: Status = "proposed"
+    decision: ev.CallDecided | None = None
+    round: int = 0
+    starts: int = 0
+    started: ev.CallStarted | None = None
+    started_at: str = ""
+    paused: ev.CallPaused | None = None
+    result: ToolResult | None = None
+
+    @property
+    def id(self) -> str:
+        return self.proposal.id
+
+    @property
+    def effect(self) -> Effect:
+        return self.decision.effect if self.decision else "destructive"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What would be sent now: as decided (perhaps edited), else as the model wrote it."""
+        return dict(self.decision.arguments) if self.decision else self.proposal.arguments
+
+    @property
+    def edited(self) -> bool:
+        return self.decision is not None and dict(self.decision.arguments) != self.proposal.arguments
+
+
+@dataclass(slots=True)
+class Question:
+    """An Asked, when, and its Answered if there is one."""
+
+    asked: ev.Asked
+    at: str
+    answer: ev.Answered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A call that was started and whose end nobody knows."""
+
+    tool: str
+    arguments: str
+    key: str
+    at: str
+    cause: str
+
+
+@dataclass(slots=True)
+class Turn:
+    """From a prompt to its answer. `waited` is the time (seconds) that people took to answer, `through` the
+    seq of the last event that the model's latest answer saw."""
+
+    began: str
+    steps: int = 0
+    calls: int = 0
+    waited: float = 0.0
+    waiting_since: str | None = None
+    said: ev.ModelSaid | None = None
+    through: int = 0
+    usage: Usage = Usage()
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a session knows. Nobody but `apply` changes it."""
+
+    session: str = ""
+    seq: int = 0
+    at: str = ""
+    profile: str = ""
+    model: str = ""
+    mode: str = "ask"
+    servers: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    facts: dict[str, Any] = field(default_factory=dict)
+    grants: list[Grant] = field(default_factory=list)
+    catalog: dict[str, list[str]] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    later: list[Message] = field(default_factory=list)
+    calls: dict[str, Call] = field(default_factory=dict)
+    questions: dict[str, Question] = field(default_factory=dict)
+    unsettled: list[Unsettled] = field(default_factory=list)
+    turn: Turn | None = None
+    turns: int = 0
+    usage: Usage = Usage()
+    title: str = ""
+    gap: bool = False
+
+    def open_questions(self) -> list[ev.Asked]:
+        return [q.asked for q in self.questions.values() if q.answer is None]
+
+    def unsettled_like(self, tool: str, arguments: Any) -> Unsettled | None:
+        """The call of unknown end with this tool and these arguments, if there is one."""
+        text = canonical(arguments)
+        return next((u for u in self.unsettled if u.tool == tool and u.arguments == text), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Ask the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleCalls:
+    """Carry these calls on, each from wherever it stands."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    reason: Literal["done", "interrupted", "failed", "limit"]
+    error: str | None = None
+
+
+Step = CallModel | SettleCalls | EndTurn
+
+
+def next_step(state: State, now: str) -> Step | None:
+    """What to do next; None is: wait for a person."""
+    turn = state.turn
+    if turn is None:
+        return None
+    if open_calls := tuple(id for id, call in state.calls.items() if call.status != "finished"):
+        return SettleCalls(open_calls)
+    if turn.said and turn.said.stop != "calls" and not _spoken_to(state, turn):
+        return _ending(turn.said)
+    if reached := limit_reached(state, now):
+        return EndTurn("limit", reached)
+    return CallModel()
+
+
+def _spoken_to(state: State, turn: Turn) -> bool:
+    """The user said more while the model was answering, and it answered to the end."""
+    last = state.messages[-1]
+    return last.role == "user" and last.seq > turn.through and turn.said is not None and turn.said.stop == "done"
+
+
+def _ending(said: ev.ModelSaid) -> EndTurn:
+    match said.stop:
+        case "failed":
+            return EndTurn("failed", said.error)
+        case "interrupted":
+            return EndTurn("interrupted")
+        case "length":
+            return EndTurn("limit", "the model reached its longest answer (max_output); ask it to go on")
+        case _:
+            return EndTurn("done")
+
+
+def limit_reached(state: State, now: str) -> str | None:
+    """The limit that forbids another model request, in words that name it; None if there is none."""
+    limits, turn = state.limits, state.turn
+    assert turn is not None
+    used = {
+        "turns": turn.steps,
+        "calls": turn.calls,
+        "seconds": seconds(turn.began, now) - turn.waited,
+        "tokens": state.usage.tokens,
+        "usd": state.usage.usd,
+    }
+    for name, value in used.items():
+        bound = getattr(limits, name)
+        if bound is not None and value >= bound:
+            return f"limits.{name} = {bound} was reached"
+    return None
+
+
+def seconds(start: str, end: str) -> float:
+    """Seconds between two times of the log; never negative, whatever the wall clock did."""
+    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+
+
+def fold(session: str, recorded: Iterable[ev.Recorded]) -> State:
+    """The state that a log means. Pure from outside."""
+    state = State(session=session)
+    for item in recorded:
+        apply(state, item)
+    return state
+
+
+def apply(state: State, recorded: ev.Recorded) -> None:
+    """Carry `state` over one event. The state must be nobody else's."""
+    event, at = recorded.event, recorded.at
+    match event:
+        case ev.SessionOpened():
+            state.profile, state.model, state.servers, state.mode = (
+                event.profile,
+                event.model,
+                event.servers,
+                event.mode,
+            )
+            state.limits = replace(state.limits, **dict(event.limits))
+            state.facts.update(event.facts)
+        case ev.UserSaid():
+            _user_said(state, Message("user", event.parts, recorded.seq), at)
+        case ev.ModelSaid():
+            _model_said(state, event, recorded.seq)
+        case ev.CallDecided(call_id=id):
+            call = state.calls[id]
+            call.decision = event
+            call.status = "decided"
+        case ev.Asked():
+            _asked(state, event, at)
+        case ev.Answered():
+            _answered(state, event, at)
+        case ev.CallStarted(call_id=id):
+            call = state.calls[id]
+            call.starts = call.starts + 1 if call.round == event.round else 1
+            call.status, call.round, call.started, call.started_at = "started", event.round, event, at
+            assert state.turn is not None
+            state.turn.calls += event.round == 1 and call.starts == 1
+        case ev.CallPaused(call_id=id):
+            call = state.calls[id]
+            call.status, call.paused = "paused", event
+        case ev.CallFinished():
+            _finished(state, event, recorded.seq)
+        case ev.CatalogChanged():
+            known = [n for n in state.catalog.get(event.server, []) if n not in event.removed]
+            state.catalog[event.server] = known + [n for n in event.added if n not in known]
+        case ev.Compacted():
+            kept = [m for m in state.messages if m.seq > event.through_seq]
+            state.messages = [Message("user", (Text(event.summary),), event.through_seq), *kept]
+            state.usage += event.usage
+        case ev.SettingsChanged():
+            _changed(state, event, at)
+        case ev.TurnEnded():
+            state.turn = None
+            state.turns += 1
+            state.calls, state.questions = {}, {}
+        case ev.Erased():
+            state.gap = True
+    state.seq, state.at = recorded.seq, at
+
+
+def _user_said(state: State, message: Message, at: str) -> None:
+    if state.turn is None:
+        state.turn = Turn(began=at)
+    if any(call.status != "finished" for call in state.calls.values()):
+        state.later.append(message)
+    else:
+        state.messages.append(message)
+    state.title = state.title or message.text.strip().partition("\n")[0][:80]
+
+
+def _model_said(state: State, event: ev.ModelSaid, seq: int) -> None:
+    """Place the answer right behind what the model saw; what the user said meanwhile stands after it."""
+    turn = state.turn
+    assert turn is not None
+    turn.said, turn.steps, turn.usage = event, turn.steps + 1, turn.usage + event.usage
+    state.usage += event.usage
+    unseen: list[Message] = []
+    turn.through = event.request.get("through", seq)
+    while state.messages and state.messages[-1].role == "user" and state.messages[-1].seq > turn.through:
+        unseen.insert(0, state.messages.pop())
+    parts = event.parts if event.stop == "calls" else tuple(p for p in event.parts if not isinstance(p, ToolCall))
+    message = Message("assistant", parts, seq)
+    if parts:
+        state.messages.append(message)
+    state.calls = {call.id: Call(call) for call in message.calls}
+    state.questions = {}
+    if state.calls:
+        state.later += unseen
+    else:
+        state.messages += unseen
+
+
+def _asked(state: State, event: ev.Asked, at: str) -> None:
+    state.questions[event.request_id] = Question(event, at)
+    if state.turn is not None and state.turn.waiting_since is None:
+        state.turn.waiting_since = at
+
+
+def _answered(state: State, event: ev.Answered, at: str) -> None:
+    question = state.questions[event.request_id]
+    question.answer = event
+    if state.turn is not None and state.turn.waiting_since is not None and not state.open_questions():
+        state.turn.waited += seconds(state.turn.waiting_since, at)
+        state.turn.waiting_since = None
+    asked = question.asked
+    if event.action == "accept" and event.remember and asked.call_id in state.calls:
+        decision = state.calls[asked.call_id].decision
+        assert decision is not None
+        arguments = event.content if event.content is not None else dict(decision.arguments)
+        state.grants.append(Grant(decision.server, decision.remote_name, decision.digest, canonical(arguments)))
+
+
+def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
+    call = state.calls[event.call_id]
+    decided = call.decision
+    if event.outcome == "unknown" and decided is not None and call.started is not None:
+        state.unsettled.append(
+            Unsettled(
+                decided.tool,
+                canonical(dict(call.started.arguments)),
+                call.started.key,
+                call.started_at,
+                event.cause or "unknown",
+            )
+        )
+    call.status = "finished"
+    edited = call.arguments if call.edited else None
+    call.result = told(event, call.proposal, edited, state.limits.result_tokens, f"r{seq}")
+    if all(c.status == "finished" for c in state.calls.values()):
+        results: tuple[Part, ...] = tuple(c.result for c in state.calls.values() if c.result is not None)
+        state.messages.append(Message("tool", results, seq))
+        state.messages += state.later
+        state.later = []
+
+
+def _changed(state: State, event: ev.SettingsChanged, at: str) -> None:
+    changes = event.changes
+    if "resumed" in changes:
+        _resumed(state, at)
+    state.model = changes.get("model", state.model)
+    state.mode = changes.get("mode", state.mode)
+    state.facts.update(changes.get("facts", {}))
+    if "limits" in changes:
+        state.limits = replace(state.limits, **changes["limits"])
+    if settled := changes.get("settled"):
+        state.unsettled = [u for u in state.unsettled if u.key != settled]
+
+
+def _resumed(state: State, at: str) -> None:
+    """A new process took the session over: what was decided or answered but not started is void, open questions
+    stay open, and the time nobody ran is not the turn's."""
+    if state.turn is None:
+        return
+    if state.turn.waiting_since is None:
+        state.turn.waited += seconds(state.at, at)
+    for call in state.calls.values():
+        if call.status == "decided":
+            call.status, call.decision = "proposed", None
+            state.questions = {
+                id: q for id, q in state.questions.items() if q.asked.call_id != call.id or q.answer is None
+            }
+        elif call.status == "paused":
+            for question in state.questions.values():
+                if question.asked.call_id == call.id:
+                    question.answer = None
+
+
+def outcome_after_loss(call: Call) -> Outcome | None:
+    """What a call whose process died is: None may run (again), else how it ended.
+
+    A read runs again, once. Anything else whose intent stands alone is unknown: it may have happened.
+    """
+    if call.status != "started" or (call.effect == "read" and call.starts < 2):
+        return None
+    return "interrupted" if call.effect == "read" else "unknown"

@@ -1,0 +1,120 @@
+"""What the model is told of a call's end: the server's words where there are some, else one of these sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from host.core import events as ev
+from host.core.types import Blob, Text, ToolCall, ToolResult, canonical
+
+CHARS_PER_TOKEN = 4
+
+ENDINGS: Mapping[str, str] = {
+    "denied": "Not run: {reason}. Do not try this call again; find another way or tell the user.",
+    "declined": "Not run: the user declined this call.{said} Do not repeat it unchanged.",
+    "declined_input": "The user declined to give the input that {server} asked for, so the call did not complete.",
+    "nobody": "Not run: this call needs approval and nobody is here to give it ({reason}). Go on without it.",
+    "interrupted": "Not run to its end: the user interrupted the turn.",
+    "unknown": "The outcome is unknown: the call was sent and no answer arrived ({reason}). It may or may not have "
+    "taken effect. Do not repeat it; check with a reading tool or ask the user.",
+    "unknown_tool": "There is no tool named {reason}. Use one of the tools offered.",
+    "invalid_arguments": "Not run: the arguments do not fit the tool's schema: {reason}. Correct them and call again.",
+    "malformed": "Not run: the arguments are not a JSON object: {reason}. Write valid JSON.",
+    "server_down": "Not run: the server {server} is not available ({reason}).",
+    "server_lost": "The server stopped during the call ({reason}). It was restarted; what it kept in memory is lost.",
+    "timeout": "The call did not answer in time ({reason}) and was cancelled.",
+    "definition_changed": "Not run: the definition of this tool changed since it was offered. It was set aside.",
+    "limit": "Not run: {reason}.",
+    "bad_result": "The server's result could not be used ({reason}). Its effect, if any, took place.",
+    "state_lost": "The server no longer knew the interrupted call and ended it ({reason}).",
+}
+EDITED = "The user edited the arguments before it ran. It ran with: {arguments}"
+NO_OUTPUT = "The tool ran and returned no output."
+
+
+def told(
+    finished: ev.CallFinished, call: ToolCall, edited: Mapping[str, Any] | None, limit: int, handle: str
+) -> ToolResult:
+    """The result as the model gets it: at most `limit` tokens of text, the rest behind `handle`."""
+    parts: list[Text | Blob] = []
+    if edited is not None and finished.outcome in ("ok", "error") and finished.cause is None:
+        parts.append(Text(EDITED.format(arguments=canonical(dict(edited)))))
+    sentence = ending(finished, call)
+    if sentence:
+        parts.append(Text(sentence))
+    parts += content_parts(finished.content, finished.structured)
+    if not parts:
+        parts.append(Text(NO_OUTPUT))
+    return ToolResult(call.id, tuple(capped(parts, limit * CHARS_PER_TOKEN, handle)), finished.is_error)
+
+
+def ending(finished: ev.CallFinished, call: ToolCall) -> str | None:
+    """The sentence for an end that is not the server's own word; None for one that is."""
+    key = finished.cause or (finished.outcome if finished.outcome not in ("ok", "error") else None)
+    if key is None:
+        return None
+    reason = finished.reason or ""
+    template = ENDINGS.get(key, ENDINGS["unknown"])
+    server = call.name.partition("__")[0]
+    return template.format(
+        reason=reason or "no reason given", said=f" They said: {reason}" if reason else "", server=server
+    )
+
+
+def content_parts(content: tuple[ev.Json, ...], structured: Any) -> list[Text | Blob]:
+    """MCP content blocks as parts; structured content follows unless a text block says the same."""
+    parts: list[Text | Blob] = [part for block in content if (part := _block(block)) is not None]
+    if structured is not None and not any(_same(part, structured) for part in parts):
+        parts.append(Text(json.dumps(structured, ensure_ascii=False)))
+    return parts
+
+
+def _block(block: ev.Json) -> Text | Blob | None:
+    match block.get("type"):
+        case "text":
+            return Text(str(block.get("text", "")))
+        case "image" | "audio":
+            return Blob(str(block.get("mimeType", "application/octet-stream")), str(block.get("data", "")))
+        case "resource_link":
+            label = block.get("title") or block.get("name") or ""
+            about = f": {block['description']}" if block.get("description") else ""
+            return Text(f"[resource {block.get('uri')} {label}{about}]")
+        case "resource":
+            inner = block.get("resource") or {}
+            if "text" in inner:
+                return Text(f"[resource {inner.get('uri')}]\n{inner['text']}")
+            return Text(f"[resource {inner.get('uri')}: {inner.get('mimeType', 'binary')}, not shown]")
+        case other:
+            return Text(f"[content of type {other!r}, not shown]")
+
+
+def _same(part: Text | Blob, structured: Any) -> bool:
+    if not isinstance(part, Text):
+        return False
+    try:
+        return bool(json.loads(part.text) == structured)
+    except (ValueError, RecursionError):
+        return False
+
+
+def capped(parts: list[Text | Blob], limit: int, handle: str) -> list[Text | Blob]:
+    """Keep `limit` characters of text in all; a text that does not fit keeps its head and tail and a handle."""
+    kept: list[Text | Blob] = []
+    for number, part in enumerate(parts):
+        if isinstance(part, Text) and len(part.text) > limit:
+            head, tail = part.text[: limit * 3 // 4], part.text[len(part.text) - limit // 4 :]
+            hidden = len(part.text) - len(head) - len(tail)
+            kept.append(
+                Text(
+                    f"{head}\n[… {hidden} of {len(part.text)} characters not shown; "
+                    f'read on with host__read_result(handle="{handle}.{number}", offset={len(head)}) …]\n{tail}'
+                )
+            )
+            limit = 0
+        else:
+            kept.append(part)
+            if isinstance(part, Text):
+                limit -= len(part.text)
+    return kept

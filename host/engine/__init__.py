@@ -1,0 +1,1 @@
+"""Floor 2. Carries a session from event to event."""

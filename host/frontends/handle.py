@@ -1,0 +1,58 @@
+"""What a front end may do: three doors into a session, and the host's own door to sessions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from host.core.events import Command, Delta, Recorded, Rejected
+from host.core.source import ServerStatus
+
+FeedItem = Recorded | Delta | ServerStatus
+
+
+class Handle(Protocol):
+    """One open session."""
+
+    @property
+    def session(self) -> str: ...
+
+    def submit(self, command: Command) -> Rejected | None:
+        """Change the session. None is: accepted, and durable in the log. The first answer to a question counts."""
+        ...
+
+    def feed(self, after: int = 0) -> AsyncIterator[FeedItem]:
+        """What is stored after seq `after`, then the text streamed so far as one delta, then what comes.
+        A slow reader loses deltas by merging, never events. Ends when the session is closed."""
+        ...
+
+    async def ask(self, query: str, **parameters: Any) -> Any:
+        """Read without a trace: servers, tools, explain, context, blob."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting or damaged."""
+
+    id: str
+    title: str
+    profile: str
+    model: str
+    at: str
+    turns: int
+    usd: float
+    state: str
+
+
+class Door(Protocol):
+    """The host: opens sessions and lists them."""
+
+    async def open(self, resume: str | None = None, profile: str | None = None) -> Handle:
+        """A new session, or an old one carried on. Raises HostError."""
+        ...
+
+    async def close(self, handle: Handle) -> None: ...
+
+    async def sessions(self) -> list[SessionRow]: ...

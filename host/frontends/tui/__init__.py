@@ -1,0 +1,1 @@
+"""The chat in the terminal: the only home of textual."""

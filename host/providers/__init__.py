@@ -1,0 +1,1 @@
+"""Floor 1. The only home of the model SDKs."""
