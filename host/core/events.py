@@ -7,7 +7,7 @@ vocabulary only grows: an unknown kind is kept and passed over, old shapes go th
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, get_args
@@ -329,7 +329,8 @@ def decode(kind: str, body: bytes) -> Event:
     """Read a stored body back. Raises BadMessage where a known kind has an impossible shape."""
     if kind not in EVENTS:
         return Unknown(kind, json.loads(body))
-    return _read(EVENTS[kind], upcast(kind, json.loads(body)), kind)  # type: ignore[no-any-return]
+    event: Event = _read(EVENTS[kind], upcast(kind, json.loads(body)), kind)
+    return event
 
 
 def upcast(kind: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -387,7 +388,7 @@ def _read(cls: type[Any], body: Any, kind: str) -> Any:
 
 
 @cache
-def adapter(cls: Hashable) -> Any:
+def adapter(cls: Any) -> Any:
     """The pydantic reader of one class, built when it is first needed."""
     from pydantic import TypeAdapter
 

@@ -28,7 +28,12 @@ class Handle(Protocol):
         ...
 
     async def ask(self, query: str, **parameters: Any) -> Any:
-        """Read without a trace: servers, tools, explain, context, blob."""
+        """Read without a trace. `servers`: list of ServerStatus · `tools`: list of ToolSpec, as the model is
+        offered them · `state`: the live State, to look at and not to touch."""
+        ...
+
+    def leave(self) -> None:
+        """Nobody can answer any more: open and new questions are declined by the host."""
         ...
 
 
