@@ -376,7 +376,7 @@ def command(line: bytes | str) -> Command:
     return value
 
 
-def _read(cls: type[Any], body: Any, kind: str) -> Any:
+def _read(cls: Any, body: Any, kind: str) -> Any:
     from pydantic import ValidationError
 
     try:
