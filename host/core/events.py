@@ -51,6 +51,7 @@ class ModelSaid:
     usage: Usage = Usage()
     request: Json = field(default_factory=dict)
     error: str | None = None
+    code: Literal["auth", "model", "server"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +179,13 @@ class SettingsChanged:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
+    """`error` says why a turn failed or which limit it met; `code` whose failure it was."""
+
     kind: ClassVar[str] = "turn_ended"
     reason: Literal["done", "interrupted", "failed", "limit"]
     usage: Usage = Usage()
     error: str | None = None
+    code: Literal["auth", "model", "server"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,10 @@ class Call:
 
 @dataclass(slots=True)
 class Question:
-    """An Asked, when, and its Answered if there is one."""
+    """An Asked, its place in the log, and its Answered if there is one."""
 
     asked: ev.Asked
+    seq: int
     at: str
     answer: ev.Answered | None = None
 
@@ -69,7 +70,7 @@ class Unsettled:
     arguments: str
     key: str
     at: str
-    cause: str
+    why: str
 
 
 @dataclass(slots=True)
@@ -138,6 +139,7 @@ class SettleCalls:
 class EndTurn:
     reason: Literal["done", "interrupted", "failed", "limit"]
     error: str | None = None
+    code: Literal["auth", "model", "server"] | None = None
 
 
 Step = CallModel | SettleCalls | EndTurn
@@ -166,7 +168,7 @@ def _spoken_to(state: State, turn: Turn) -> bool:
 def _ending(said: ev.ModelSaid) -> EndTurn:
     match said.stop:
         case "failed":
-            return EndTurn("failed", said.error)
+            return EndTurn("failed", said.error, said.code)
         case "interrupted":
             return EndTurn("interrupted")
         case "length":
@@ -228,7 +230,7 @@ def apply(state: State, recorded: ev.Recorded) -> None:
             call.decision = event
             call.status = "decided"
         case ev.Asked():
-            _asked(state, event, at)
+            _asked(state, event, recorded.seq, at)
         case ev.Answered():
             _answered(state, event, at)
         case ev.CallStarted(call_id=id):
@@ -292,8 +294,8 @@ def _model_said(state: State, event: ev.ModelSaid, seq: int) -> None:
         state.messages += unseen
 
 
-def _asked(state: State, event: ev.Asked, at: str) -> None:
-    state.questions[event.request_id] = Question(event, at)
+def _asked(state: State, event: ev.Asked, seq: int, at: str) -> None:
+    state.questions[event.request_id] = Question(event, seq, at)
     if state.turn is not None and state.turn.waiting_since is None:
         state.turn.waiting_since = at
 
@@ -314,17 +316,13 @@ def _answered(state: State, event: ev.Answered, at: str) -> None:
 
 def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
     call = state.calls[event.call_id]
-    decided = call.decision
-    if event.outcome == "unknown" and decided is not None and call.started is not None:
-        state.unsettled.append(
-            Unsettled(
-                decided.tool,
-                canonical(dict(call.started.arguments)),
-                call.started.key,
-                call.started_at,
-                event.cause or "unknown",
-            )
-        )
+    if call.started is not None:
+        key = call.started.key
+        state.unsettled = [u for u in state.unsettled if u.key != key]
+        if event.outcome == "unknown" and call.decision is not None:
+            arguments = canonical(dict(call.started.arguments))
+            why = event.reason or "its end was not seen"
+            state.unsettled.append(Unsettled(call.decision.tool, arguments, key, call.started_at, why))
     call.status = "finished"
     edited = call.arguments if call.edited else None
     call.result = told(event, call.proposal, edited, state.limits.result_tokens, f"r{seq}")

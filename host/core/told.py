@@ -28,7 +28,6 @@ ENDINGS: Mapping[str, str] = {
     "definition_changed": "Not run: the definition of this tool changed since it was offered. It was set aside.",
     "limit": "Not run: {reason}.",
     "bad_result": "The server's result could not be used ({reason}). Its effect, if any, took place.",
-    "state_lost": "The server no longer knew the interrupted call and ended it ({reason}).",
 }
 EDITED = "The user edited the arguments before it ran. It ran with: {arguments}"
 NO_OUTPUT = "The tool ran and returned no output."

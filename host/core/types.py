@@ -200,3 +200,17 @@ class CallResult:
     is_error: bool = False
     cause: str | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting or damaged."""
+
+    id: str
+    title: str
+    profile: str
+    model: str
+    at: str
+    turns: int
+    usd: float
+    state: str

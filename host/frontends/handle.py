@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from host.core.events import Command, Delta, Recorded, Rejected
 from host.core.source import ServerStatus
+from host.core.types import SessionRow as SessionRow
 
 FeedItem = Recorded | Delta | ServerStatus
 
@@ -32,30 +32,20 @@ class Handle(Protocol):
         offered them · `state`: the live State, to look at and not to touch."""
         ...
 
+    def go(self) -> None:
+        """Carry on a turn that an earlier process left unfinished; without this word it waits."""
+        ...
+
     def leave(self) -> None:
         """Nobody can answer any more: open and new questions are declined by the host."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting or damaged."""
-
-    id: str
-    title: str
-    profile: str
-    model: str
-    at: str
-    turns: int
-    usd: float
-    state: str
 
 
 class Door(Protocol):
     """The host: opens sessions and lists them."""
 
     async def open(self, resume: str | None = None, profile: str | None = None) -> Handle:
-        """A new session, or an old one carried on. Raises HostError."""
+        """A new session, or an old one by its id. Raises HostError."""
         ...
 
     async def close(self, handle: Handle) -> None: ...

@@ -1,0 +1,199 @@
+"""The host: opens, resumes, lists and closes sessions; owns the pool, the store and their tasks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import anyio
+from anyio import to_thread
+
+from host import __version__
+from host.core import events as ev
+from host.core.errors import ConfigError, StoreError
+from host.core.settings import Config, ModelProfile, Profile, ServerConfig
+from host.core.state import State, fold
+from host.core.text import Secrets
+from host.core.types import Grant, Limits, SessionRow
+from host.engine.session import Model, Session, Setup
+from host.providers.base import Provider
+from host.servers.pool import Pool
+from host.store.host import HostStore
+from host.store.log import Log
+
+ProviderFor = Callable[[str, Profile], Awaitable[tuple[Provider, str, ModelProfile]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line adds to the files, for every session of this process. None keeps what is set."""
+
+    model: str | None = None
+    mode: str | None = None
+    bypass: bool = False
+    grants: tuple[Grant, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    json_schema: Mapping[str, Any] | None = None
+    attended: bool = True
+
+
+class Host:
+    """Satisfies frontends.handle.Door. Use as an async context manager: leaving it closes every session."""
+
+    def __init__(self, config: Config, options: RunOptions, provider_for: ProviderFor) -> None:
+        self._config, self._options, self._provider_for = config, options, provider_for
+        self._store = HostStore(config.home)
+        self._pool = Pool()
+        self._open: dict[str, Session] = {}
+        self._stack = AsyncExitStack()
+        self._tasks = anyio.create_task_group()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._pool)
+        await self._stack.enter_async_context(self._tasks)
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as closing:
+                for session in list(self._open.values()):
+                    closing.start_soon(self.close, session)
+        self._tasks.cancel_scope.cancel()
+        await self._stack.aclose()
+        self._store.close()
+
+    async def open(self, resume: str | None = None, profile: str | None = None) -> Session:
+        """A new session, or an old one by its id. Its servers start at once, in parallel, and nobody waits."""
+        if resume is not None and resume in self._open:
+            return self._open[resume]
+        if resume is not None:
+            log, state = await to_thread.run_sync(self._load, resume)
+        else:
+            log = await to_thread.run_sync(Log.create, self._config.home, new_id())
+            state = State(session=log.session)
+        chosen = self._profile(profile or state.profile or None)
+        configs = self._servers(chosen)
+        setup = self._setup(chosen, configs)
+        session = Session(log, state, setup)
+        session.attended = self._options.attended
+        if resume is None:
+            session.emit(self._opened(chosen))
+        elif changes := self._changes(state, chosen):
+            session.emit(ev.SettingsChanged(changes))
+        session.servers = self._pool.servers(log.session, configs, session.on_status, session.on_tools, state.facts)
+        self._open[log.session] = session
+        self._tasks.start_soon(session.run)
+        self._note(session.state)
+        return session
+
+    def _load(self, id: str) -> tuple[Log, State]:
+        log = Log.open(self._config.home, id)
+        try:
+            rows = [ev.Recorded(id, row.seq, row.at, ev.decode(row.kind, row.body)) for row in log.read() if row.body]
+            if len(rows) != log.seq:
+                raise StoreError(f"session {id} has an erased event; it can be read, not resumed")
+        except BaseException:
+            log.close()
+            raise
+        return log, fold(id, rows)
+
+    def _profile(self, name: str | None) -> Profile:
+        profiles = self._config.profiles
+        if name is None or name == "default":
+            every = tuple(name for name, server in self._config.servers.items() if server.enabled)
+            return profiles.get("default") or Profile("default", every, rules=self._config.rules)
+        if name not in profiles:
+            known = ", ".join(sorted(profiles)) or "none"
+            raise ConfigError(f"no profile {name!r}; known profiles: {known}")
+        return profiles[name]
+
+    def _servers(self, profile: Profile) -> list[ServerConfig]:
+        return [self._config.servers[name] for name in profile.servers if self._config.servers[name].enabled]
+
+    def _setup(self, profile: Profile, configs: list[ServerConfig]) -> Setup:
+        async def model_for(name: str) -> Model:
+            provider, own_name, known = await self._provider_for(name, profile)
+            return Model(provider, own_name, known)
+
+        def known_model(name: str) -> str | None:
+            provider = name.partition("/")[0]
+            if provider in self._config.providers:
+                return None
+            return f"no provider {provider!r}; known: {', '.join(sorted(self._config.providers))}"
+
+        return Setup(
+            profile,
+            model_for,
+            known_model,
+            self._note,
+            Secrets(self._config.secrets),
+            frozenset(config.name for config in configs if config.required),
+            self._options.grants,
+            self._options.bypass,
+            self._options.json_schema,
+        )
+
+    def _opened(self, profile: Profile) -> ev.SessionOpened:
+        limits = asdict(self._limits(profile))
+        return ev.SessionOpened(
+            profile.name,
+            self._model(),
+            tuple(profile.servers),
+            self._options.mode or "ask",
+            {name: value for name, value in limits.items() if value is not None},
+            dict(self._options.facts),
+            __version__,
+        )
+
+    def _changes(self, state: State, profile: Profile) -> dict[str, Any]:
+        """What today's files and flags change of a resumed session; facts once set stay."""
+        changes: dict[str, Any] = {}
+        if self._options.model and self._options.model != state.model:
+            changes["model"] = self._options.model
+        if self._options.mode and self._options.mode != state.mode:
+            changes["mode"] = self._options.mode
+        for name, value in self._options.facts.items():
+            if state.facts.get(name, value) != value:
+                raise ConfigError(f"the fact {name} is already set in this session and stays as it is")
+            if name not in state.facts:
+                changes.setdefault("facts", {})[name] = value
+        limits = self._limits(profile)
+        if limits != state.limits:
+            changes["limits"] = {f.name: getattr(limits, f.name) for f in fields(limits)}
+        return changes
+
+    def _model(self) -> str:
+        model = self._options.model or self._config.model
+        if model is None:
+            raise ConfigError('no model is set: write model = "provider/model" or pass --model')
+        return model
+
+    def _limits(self, profile: Profile) -> Limits:
+        return replace(profile.limits, **self._options.limits)
+
+    def _note(self, state: State) -> None:
+        """Keep the session's line in the index true."""
+        waiting = bool(state.open_questions())
+        word = "waiting" if waiting else "working" if state.turn is not None else "idle"
+        self._store.upsert(
+            state.session, state.title, state.profile, state.model, state.at, state.turns, state.usage.usd, word
+        )
+
+    async def close(self, handle: Session) -> None:
+        self._open.pop(handle.session, None)
+        await handle.close()
+        self._note(handle.state)
+
+    async def sessions(self) -> list[SessionRow]:
+        rows = await to_thread.run_sync(self._store.sessions)
+        return [SessionRow(*(getattr(row, f.name) for f in fields(SessionRow))) for row in rows]
+
+
+def new_id() -> str:
+    """A session id that sorts by time and is short enough to type."""
+    return f"{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(2)}"

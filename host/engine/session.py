@@ -1,0 +1,441 @@
+"""One open session: its log, its state, its readers, and the inbox of commands."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from host.core import events as ev
+from host.core.catalog import visible
+from host.core.errors import HostError, StoreError
+from host.core.policy import Context, Decision, decide
+from host.core.schema import arguments_problem
+from host.core.settings import ModelProfile, Profile
+from host.core.source import ServerStatus, ToolSource
+from host.core.state import State, apply
+from host.core.text import Secrets
+from host.core.types import Grant, Text, ToolSpec
+from host.engine.feed import Feed, Item
+from host.providers.base import Provider
+from host.servers.builtin import Builtin
+from host.servers.pool import SessionServers
+from host.store.log import SPILL, Log, read_log
+
+RECENT = 256
+DURABLE = (ev.UserSaid, ev.Answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A provider ready to be asked: the provider's own name of the model and what is known of it."""
+
+    provider: Provider
+    name: str
+    profile: ModelProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a session runs with today: it is not in the log, a resumed session gets it anew."""
+
+    profile: Profile
+    model_for: Callable[[str], Awaitable[Model]]
+    known_model: Callable[[str], str | None]
+    on_turn_end: Callable[[State], None]
+    secrets: Secrets
+    required: frozenset[str] = frozenset()
+    grants: tuple[Grant, ...] = ()
+    bypass: bool = False
+    json_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Asking:
+    """The model request in flight: what the feed shows of it, and what is logged should it be cut."""
+
+    model: str
+    request: dict[str, Any]
+    texts: dict[int, str] = field(default_factory=dict)
+
+    def arrived(self) -> tuple[Text, ...]:
+        """The text that had come when the request was cut; never a call."""
+        return tuple(Text(text) for _, text in sorted(self.texts.items()) if text)
+
+
+class Session:
+    """Satisfies frontends.handle.Handle. `emit` is the only writer of log and state."""
+
+    def __init__(self, log: Log, state: State, setup: Setup) -> None:
+        self.log, self.state, self.setup = log, state, setup
+        self.servers: SessionServers
+        self.builtin = Builtin(self._read_resource, self._finished_at)
+        self.attended = True
+        self.going = False
+        self.closing = False
+        self.asking: Asking | None = None
+        self.offered: dict[str, str] = {}
+        self._rested = anyio.Event()
+        self._digests: dict[str, dict[str, str]] = {}
+        self._feeds: set[Feed] = set()
+        self._recent: deque[ev.Recorded] = deque(maxlen=RECENT)
+        self._changed = anyio.Event()
+        self._turn: anyio.CancelScope | None = None
+        self._broken: HostError | None = None
+        self._models: dict[str, Model] = {}
+
+    @property
+    def session(self) -> str:
+        return self.log.session
+
+    def now(self) -> str:
+        """The time of the next event: UTC in milliseconds, never before the last event's."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return max(at, self.state.at)
+
+    # --- writing: append → apply → wake
+
+    def emit(self, *happened: ev.Event) -> None:
+        """Make events durable and true, in one transaction. Raises StoreError; then the session is read-only."""
+        self._append(happened, [self._body(event) for event in happened])
+
+    async def record(self, *happened: ev.Event) -> None:
+        """As `emit`, for events that may be large: what is over the spill size is written off the loop first."""
+        bodies = [self._body(event) for event in happened]
+        if any(len(body) > SPILL for body in bodies):
+            with anyio.CancelScope(shield=True):
+                bodies = await to_thread.run_sync(lambda: [self.log.stage(body) for body in bodies])
+            self._append(happened, bodies, staged=True)
+        else:
+            self._append(happened, bodies)
+
+    def _body(self, event: ev.Event) -> bytes:
+        return self.setup.secrets.clean_bytes(ev.encode(event))
+
+    def _append(self, happened: tuple[ev.Event, ...], bodies: list[bytes], staged: bool = False) -> None:
+        at = self.now()
+        rows = [
+            (event.kind, body if staged else self._staged(body)) for event, body in zip(happened, bodies, strict=True)
+        ]
+        try:
+            seq = self.log.append(rows, at, durable=any(self._needs_disk(event) for event in happened))
+        except StoreError as error:
+            self.fail(error)
+            raise
+        for offset, event in enumerate(happened):
+            recorded = ev.Recorded(self.session, seq + offset, at, self._cleaned(event))
+            apply(self.state, recorded)
+            self._recent.append(recorded)
+            self._push(recorded)
+        self.wake()
+
+    def _staged(self, body: bytes) -> bytes:
+        return self.log.stage(body) if len(body) > SPILL else body
+
+    def _cleaned(self, event: ev.Event) -> ev.Event:
+        """The event as it was stored: live state and fold must agree, also where a secret was replaced."""
+        body = ev.encode(event)
+        clean = self.setup.secrets.clean_bytes(body)
+        return event if clean is body else ev.decode(event.kind, clean)
+
+    def _needs_disk(self, event: ev.Event) -> bool:
+        if isinstance(event, ev.CallStarted):
+            return self.state.calls[event.call_id].effect != "read"
+        return isinstance(event, DURABLE)
+
+    def _push(self, item: Item) -> None:
+        for feed in self._feeds:
+            feed.push(item)
+
+    def wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something of the state holds."""
+        while not true():
+            await self._changed.wait()
+
+    def fail(self, error: HostError) -> None:
+        """The session cannot be written any more: it is read-only from here, and its readers are told."""
+        if self._broken is None:
+            self._broken = error
+            for feed in self._feeds:
+                feed.end(error)
+            if self._turn is not None:
+                self._turn.cancel()
+
+    # --- door one: commands
+
+    def submit(self, command: ev.Command) -> ev.Rejected | None:
+        if self._broken is not None:
+            return ev.Rejected(command.kind, f"the session is read-only: {self._broken}")
+        if self.closing:
+            return ev.Rejected(command.kind, "the session is closing")
+        try:
+            reason = self._take(command)
+        except StoreError as error:
+            reason = str(error)
+        return ev.Rejected(command.kind, reason) if reason else None
+
+    def _take(self, command: ev.Command) -> str | None:
+        match command:
+            case ev.Say(text):
+                if not text.strip():
+                    return "nothing was said"
+                if self.state.turn is not None and not self.going:
+                    self.go()
+                self.emit(ev.UserSaid((Text(text),)))
+                self.going = True
+            case ev.Answer():
+                return self._take_answer(command)
+            case ev.Interrupt():
+                if self.state.turn is None:
+                    return "no turn is running"
+                self._interrupt()
+            case ev.Change():
+                return self._take_change(command)
+            case ev.Close():
+                self.closing = True
+                if self._turn is not None:
+                    self._turn.cancel()
+        self.wake()
+        return None
+
+    def _interrupt(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+        elif self.state.turn is not None:
+            self.emit(*self._cut())
+
+    def _take_answer(self, answer: ev.Answer) -> str | None:
+        for id in answer.ids:
+            question = self.state.questions.get(id)
+            if question is None:
+                return f"no question has the request_id {id!r}"
+            if question.answer is not None:
+                return f"the question {id!r} was already answered"
+            if reason := self._answer_problem(answer, question.asked):
+                return reason
+        self.emit(
+            *(
+                ev.Answered(id, answer.action, answer.content, "user", answer.remember, answer.reason)
+                for id in answer.ids
+            )
+        )
+        return None
+
+    def _answer_problem(self, answer: ev.Answer, asked: ev.Asked) -> str | None:
+        if answer.remember is not None:
+            if answer.remember != {"for": "session", "arguments": "exact"}:
+                return 'remember is {"for": "session", "arguments": "exact"}; longer or wider grants are not available'
+            if not asked.grantable:
+                return "no grant is offered for this question"
+        if answer.content is None or answer.action != "accept":
+            return None
+        if asked.about == "approval":
+            spec = self.spec(asked.tool or "")
+            schema = spec.input_schema if spec else {}
+        else:
+            schema = asked.schema or {}
+        problem = arguments_problem(schema, answer.content)
+        return f"the answer does not fit the schema: {problem}" if problem else None
+
+    def _take_change(self, change: ev.Change) -> str | None:
+        changes: dict[str, Any] = {}
+        if change.model is not None:
+            if reason := self.setup.known_model(change.model):
+                return reason
+            changes["model"] = change.model
+        if change.mode is not None:
+            changes["mode"] = change.mode
+        for name, value in (change.facts or {}).items():
+            if name in self.state.facts and self.state.facts[name] != value:
+                return f"the fact {name} is already set and stays as it is in this session"
+            changes.setdefault("facts", {})[name] = value
+        if not changes:
+            return "nothing to change: give model, mode or facts"
+        self.emit(ev.SettingsChanged(changes))
+        if "facts" in changes:
+            self.servers.set_facts(self.state.facts)
+        return None
+
+    def go(self) -> None:
+        if self.state.turn is None or self.going:
+            return
+        from host import __version__
+
+        self.emit(ev.SettingsChanged({"resumed": __version__}, by="host"))
+        self.going = True
+
+    def leave(self) -> None:
+        self.attended = False
+        if self.going:
+            self.emit(*(self.decline(asked) for asked in self.state.open_questions()))
+
+    @staticmethod
+    def decline(asked: ev.Asked) -> ev.Answered:
+        """The host's own answer where nobody can give one."""
+        return ev.Answered(asked.request_id, "decline", by="host", reason="nobody is here to answer")
+
+    # --- door two: the feed
+
+    async def feed(self, after: int = 0) -> AsyncIterator[Item]:
+        feed = Feed()
+        upto = self.state.seq
+        recent = [recorded for recorded in self._recent if recorded.seq > after]
+        texts = dict(self.asking.texts) if self.asking else {}
+        if self._broken is not None or self._rested.is_set():
+            feed.end(self._broken)
+        self._feeds.add(feed)
+        try:
+            if upto > after and (not recent or recent[0].seq > after + 1):
+                recent = await to_thread.run_sync(self._stored, after, upto)
+            for recorded in recent:
+                yield recorded
+            for part, text in texts.items():
+                yield ev.Delta(part, 0, "text", text)
+            async for item in feed:
+                yield item
+        finally:
+            self._feeds.discard(feed)
+
+    def _stored(self, after: int, upto: int) -> list[ev.Recorded]:
+        rows = read_log(self.log.folder, self.session, after)
+        return [
+            ev.Recorded(self.session, row.seq, row.at, ev.decode(row.kind, row.body))
+            for row in rows
+            if row.body and row.seq <= upto
+        ]
+
+    def delta(self, delta: ev.Delta) -> None:
+        """Pass on what streams; text is kept until its event comes, for a reader that joins in between."""
+        if delta.of == "text" and self.asking is not None:
+            self.asking.texts[delta.part] = self.asking.texts.get(delta.part, "") + delta.value
+        self._push(delta)
+
+    # --- door three: queries
+
+    async def ask(self, query: str, **parameters: Any) -> Any:
+        match query:
+            case "servers":
+                return list(self.servers.statuses.values())
+            case "tools":
+                return self.tools()
+            case "state":
+                return self.state
+        raise HostError(f"unknown query {query!r}; known: servers, tools, state")
+
+    # --- what a turn needs
+
+    def tools(self) -> list[ToolSpec]:
+        """The tools the model is offered: stable order, new ones behind."""
+        live = self.servers.tools()
+        known = [name for names in self.state.catalog.values() for name in names]
+        return [*visible(live, known), *(self.builtin.tools() if live else ())]
+
+    def spec(self, name: str) -> ToolSpec | None:
+        return self.servers.spec(name) or next((s for s in self.builtin.tools() if s.name == name), None)
+
+    def source(self, server: str) -> ToolSource | None:
+        return self.builtin if server == Builtin.server else self.servers.source(server)
+
+    def decide(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> Decision:
+        unsettled = self.state.unsettled_like(spec.name, arguments) is not None
+        context = Context(self.state.mode, self.state.facts, unsettled, self.setup.bypass)
+        return decide(self.setup.profile.rules, [*self.state.grants, *self.setup.grants], spec, arguments, context)
+
+    async def model(self) -> Model:
+        name = self.state.model
+        if name not in self._models:
+            self._models[name] = await self.setup.model_for(name)
+        return self._models[name]
+
+    def on_status(self, status: ServerStatus) -> None:
+        self._push(status)
+        self.wake()
+
+    def on_tools(self, server: str, specs: list[ToolSpec], quarantined: Mapping[str, str]) -> None:
+        """A server listed its tools: what is new to this session's log is written to it."""
+        now = {spec.name: spec.digest for spec in specs}
+        before = self._digests.get(server, {})
+        known = self.state.catalog.get(server, [])
+        event = ev.CatalogChanged(
+            server,
+            tuple(name for name in now if name not in known),
+            tuple(name for name in known if name not in now),
+            tuple(name for name in now if before.get(name, now[name]) != now[name]),
+            quarantined,
+        )
+        self._digests[server] = now
+        if (event.added or event.removed or event.changed or quarantined) and self._broken is None and not self.closing:
+            self.emit(event)
+
+    async def _read_resource(self, server: str, uri: str) -> list[dict[str, Any]]:
+        return await self.servers.read_resource(server, uri)
+
+    def _finished_at(self, seq: int) -> ev.CallFinished | None:
+        found = [item.event for item in self._stored(seq - 1, seq)]
+        return found[0] if found and isinstance(found[0], ev.CallFinished) else None
+
+    # --- its life
+
+    async def run(self) -> None:
+        """Run turns until the session is closed. A failure ends this session and no other."""
+        turn = importlib.import_module("host.engine.turn")
+        try:
+            while not self.closing and self._broken is None:
+                if self.state.turn is None or not self.going:
+                    await self._changed.wait()
+                    continue
+                with anyio.CancelScope() as self._turn:
+                    await turn.run_turn(self)
+                self._turn = None
+                if self._broken is None and self.state.turn is not None:
+                    self.emit(*self._cut())
+                await self._turn_ended()
+        except StoreError as error:
+            self.fail(error)
+        finally:
+            self._turn = None
+            self._rested.set()
+            for feed in self._feeds:
+                feed.end()
+
+    def _cut(self) -> list[ev.Event]:
+        """The events that end an interrupted turn: every open thing gets its honest end."""
+        cut: list[ev.Event] = []
+        turn, state = self.state.turn, self.state
+        if self.asking is not None:
+            asking = self.asking
+            cut.append(ev.ModelSaid(asking.arrived(), asking.model, "interrupted", request=asking.request))
+            self.asking = None
+        cut += [ev.Answered(asked.request_id, "cancel", by="host") for asked in state.open_questions()]
+        for call in state.calls.values():
+            if call.status != "finished":
+                lost = call.status == "started" and call.effect != "read"
+                reason = "the turn was interrupted while it ran" if lost else None
+                cut.append(ev.CallFinished(call.id, "unknown" if lost else "interrupted", True, reason=reason))
+        return [*cut, ev.TurnEnded("interrupted", turn.usage if turn else ev.Usage())]
+
+    async def _turn_ended(self) -> None:
+        self.going = self.state.turn is not None
+        if self._broken is None:
+            await to_thread.run_sync(self.log.mark_head, self.state.at)
+            self.setup.on_turn_end(self.state)
+
+    async def close(self) -> None:
+        """End in good order: the turn is interrupted, servers are stopped, the log is closed."""
+        if not self.closing:
+            self.submit(ev.Close())
+        self.closing = True
+        self.wake()
+        await self._rested.wait()
+        await self.servers.close()
+        await to_thread.run_sync(self.log.close)

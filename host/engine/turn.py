@@ -1,0 +1,102 @@
+"""One turn: ask the model, settle its calls, ask again, until it has nothing more to call."""
+
+from __future__ import annotations
+
+import hashlib
+from time import monotonic
+from typing import Any, Literal
+
+import anyio
+
+from host.core import events as ev
+from host.core.errors import ProviderError
+from host.core.state import CallModel, EndTurn, SettleCalls, next_step, seconds
+from host.core.types import canonical
+from host.engine.session import Asking, Session
+from host.engine.settle import settle
+from host.providers.base import Request
+
+PATIENCE = 10.0
+"""Seconds that a person waits for late servers once one is ready; without a person every server gets its time."""
+
+
+async def run_turn(session: Session) -> None:
+    """Carry the open turn to its end. A fresh turn and a resumed one come the same way."""
+    if missing := await servers_ready(session):
+        session.emit(ev.TurnEnded("failed", error=missing, code="server"))
+        return
+    while step := next_step(session.state, session.now()):
+        match step:
+            case CallModel():
+                await call_model(session)
+            case SettleCalls(ids):
+                async with anyio.create_task_group() as tasks:
+                    for id in ids:
+                        tasks.start_soon(settle, session, session.state.calls[id])
+            case EndTurn(reason, error, code):
+                assert session.state.turn is not None
+                session.emit(ev.TurnEnded(reason, session.state.turn.usage, error, code))
+
+
+async def servers_ready(session: Session) -> str | None:
+    """Wait until each server is ready, failed or late. Returns what is wrong if a required one is not there."""
+    servers = session.servers
+    with anyio.move_on_after(PATIENCE if session.attended and servers.tools() else None):
+        await servers.settled()
+    await servers.settled(required_only=True)
+    for status in servers.statuses.values():
+        if status.server in session.setup.required and status.state != "ready":
+            return f"the required server {status.server} is {status.state}: {status.detail}"
+    return None
+
+
+async def call_model(session: Session) -> None:
+    """One request to the model, and its ModelSaid whatever happens."""
+    state = session.state
+    tools = session.tools()
+    session.offered = {spec.name: spec.digest for spec in tools}
+    request: dict[str, Any] = {
+        "through": state.seq,
+        "system": digest(session.setup.profile.prompt),
+        "tools": digest(canonical([[spec.name, spec.digest] for spec in tools])),
+    }
+    session.asking = asking = Asking(state.model, request)
+    began = monotonic()
+    try:
+        model = await session.model()
+        with anyio.fail_after(time_left(session)):
+            question = Request(
+                model.name,
+                session.setup.profile.prompt,
+                tuple(state.messages),
+                tools,
+                session.session,
+                model.profile.max_output,
+                session.setup.json_schema,
+            )
+            reply = await model.provider.ask(question, session.delta)
+        request["attempts"] = reply.attempts
+        said = ev.ModelSaid(reply.parts, state.model, reply.stop, reply.usage, request)
+    except ProviderError as error:
+        code: Literal["auth", "model"] = "auth" if error.auth else "model"
+        said = ev.ModelSaid(asking.arrived(), state.model, "failed", request=request, error=str(error), code=code)
+    except TimeoutError:
+        said = ev.ModelSaid(asking.arrived(), state.model, "interrupted", request=request, error="out of time")
+    request["milliseconds"] = round((monotonic() - began) * 1000)
+    await session.record(said)
+    session.asking = None
+    if said.error == "out of time" and state.turn is not None:
+        reached = f"limits.seconds = {state.limits.seconds} was reached"
+        session.emit(ev.TurnEnded("limit", state.turn.usage, reached))
+
+
+def time_left(session: Session) -> float | None:
+    """Seconds until the turn's time limit; None without one."""
+    limit, turn = session.state.limits.seconds, session.state.turn
+    if limit is None or turn is None:
+        return None
+    return max(0.0, limit - (seconds(turn.began, session.now()) - turn.waited))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
