@@ -20,6 +20,7 @@ from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import Grant, Limits, SessionRow
 from host.engine.session import Model, Session, Setup
+from host.engine.turn import live
 from host.providers.base import Provider
 from host.servers.pool import Pool
 from host.store.host import HostStore
@@ -87,7 +88,7 @@ class Host:
             session.emit(ev.SettingsChanged(changes))
         session.servers = self._pool.servers(log.session, configs, session.on_status, session.on_tools, state.facts)
         self._open[log.session] = session
-        self._tasks.start_soon(session.run)
+        self._tasks.start_soon(live, session)
         self._note(session.state)
         return session
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ from host.core import events as ev
 from host.core.catalog import visible
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
-from host.core.schema import arguments_problem
 from host.core.settings import ModelProfile, Profile
 from host.core.source import ServerStatus, ToolSource
 from host.core.state import State, apply
 from host.core.text import Secrets
-from host.core.types import Grant, Text, ToolSpec
+from host.core.types import Grant, Text, ToolSpec, Usage
 from host.engine.feed import Feed, Item
+from host.engine.inbox import take
 from host.providers.base import Provider
 from host.servers.builtin import Builtin
 from host.servers.pool import SessionServers
@@ -86,8 +85,8 @@ class Session:
         self._feeds: set[Feed] = set()
         self._recent: deque[ev.Recorded] = deque(maxlen=RECENT)
         self._changed = anyio.Event()
-        self._turn: anyio.CancelScope | None = None
-        self._broken: HostError | None = None
+        self.scope: anyio.CancelScope | None = None
+        self.broken: HostError | None = None
         self._models: dict[str, Model] = {}
 
     @property
@@ -157,6 +156,10 @@ class Session:
         self._changed.set()
         self._changed = anyio.Event()
 
+    async def news(self) -> None:
+        """Wait for the next change."""
+        await self._changed.wait()
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something of the state holds."""
         while not true():
@@ -164,107 +167,33 @@ class Session:
 
     def fail(self, error: HostError) -> None:
         """The session cannot be written any more: it is read-only from here, and its readers are told."""
-        if self._broken is None:
-            self._broken = error
+        if self.broken is None:
+            self.broken = error
             for feed in self._feeds:
                 feed.end(error)
-            if self._turn is not None:
-                self._turn.cancel()
+            if self.scope is not None:
+                self.scope.cancel()
 
     # --- door one: commands
 
     def submit(self, command: ev.Command) -> ev.Rejected | None:
-        if self._broken is not None:
-            return ev.Rejected(command.kind, f"the session is read-only: {self._broken}")
+        if self.broken is not None:
+            return ev.Rejected(command.kind, f"the session is read-only: {self.broken}")
         if self.closing:
             return ev.Rejected(command.kind, "the session is closing")
         try:
-            reason = self._take(command)
+            reason = take(self, command)
         except StoreError as error:
             reason = str(error)
+        self.wake()
         return ev.Rejected(command.kind, reason) if reason else None
 
-    def _take(self, command: ev.Command) -> str | None:
-        match command:
-            case ev.Say(text):
-                if not text.strip():
-                    return "nothing was said"
-                if self.state.turn is not None and not self.going:
-                    self.go()
-                self.emit(ev.UserSaid((Text(text),)))
-                self.going = True
-            case ev.Answer():
-                return self._take_answer(command)
-            case ev.Interrupt():
-                if self.state.turn is None:
-                    return "no turn is running"
-                self._interrupt()
-            case ev.Change():
-                return self._take_change(command)
-            case ev.Close():
-                self.closing = True
-                if self._turn is not None:
-                    self._turn.cancel()
-        self.wake()
-        return None
-
-    def _interrupt(self) -> None:
-        if self._turn is not None:
-            self._turn.cancel()
+    def interrupt(self) -> None:
+        """Cut the turn: at once if it waits for a process to carry it on, else by cancelling its scope."""
+        if self.scope is not None:
+            self.scope.cancel()
         elif self.state.turn is not None:
-            self.emit(*self._cut())
-
-    def _take_answer(self, answer: ev.Answer) -> str | None:
-        for id in answer.ids:
-            question = self.state.questions.get(id)
-            if question is None:
-                return f"no question has the request_id {id!r}"
-            if question.answer is not None:
-                return f"the question {id!r} was already answered"
-            if reason := self._answer_problem(answer, question.asked):
-                return reason
-        self.emit(
-            *(
-                ev.Answered(id, answer.action, answer.content, "user", answer.remember, answer.reason)
-                for id in answer.ids
-            )
-        )
-        return None
-
-    def _answer_problem(self, answer: ev.Answer, asked: ev.Asked) -> str | None:
-        if answer.remember is not None:
-            if answer.remember != {"for": "session", "arguments": "exact"}:
-                return 'remember is {"for": "session", "arguments": "exact"}; longer or wider grants are not available'
-            if not asked.grantable:
-                return "no grant is offered for this question"
-        if answer.content is None or answer.action != "accept":
-            return None
-        if asked.about == "approval":
-            spec = self.spec(asked.tool or "")
-            schema = spec.input_schema if spec else {}
-        else:
-            schema = asked.schema or {}
-        problem = arguments_problem(schema, answer.content)
-        return f"the answer does not fit the schema: {problem}" if problem else None
-
-    def _take_change(self, change: ev.Change) -> str | None:
-        changes: dict[str, Any] = {}
-        if change.model is not None:
-            if reason := self.setup.known_model(change.model):
-                return reason
-            changes["model"] = change.model
-        if change.mode is not None:
-            changes["mode"] = change.mode
-        for name, value in (change.facts or {}).items():
-            if name in self.state.facts and self.state.facts[name] != value:
-                return f"the fact {name} is already set and stays as it is in this session"
-            changes.setdefault("facts", {})[name] = value
-        if not changes:
-            return "nothing to change: give model, mode or facts"
-        self.emit(ev.SettingsChanged(changes))
-        if "facts" in changes:
-            self.servers.set_facts(self.state.facts)
-        return None
+            self.cut()
 
     def go(self) -> None:
         if self.state.turn is None or self.going:
@@ -291,8 +220,8 @@ class Session:
         upto = self.state.seq
         recent = [recorded for recorded in self._recent if recorded.seq > after]
         texts = dict(self.asking.texts) if self.asking else {}
-        if self._broken is not None or self._rested.is_set():
-            feed.end(self._broken)
+        if self.broken is not None or self._rested.is_set():
+            feed.end(self.broken)
         self._feeds.add(feed)
         try:
             if upto > after and (not recent or recent[0].seq > after + 1):
@@ -374,7 +303,7 @@ class Session:
             quarantined,
         )
         self._digests[server] = now
-        if (event.added or event.removed or event.changed or quarantined) and self._broken is None and not self.closing:
+        if (event.added or event.removed or event.changed or quarantined) and self.broken is None and not self.closing:
             self.emit(event)
 
     async def _read_resource(self, server: str, uri: str) -> list[dict[str, Any]]:
@@ -384,51 +313,29 @@ class Session:
         found = [item.event for item in self._stored(seq - 1, seq)]
         return found[0] if found and isinstance(found[0], ev.CallFinished) else None
 
-    # --- its life
+    # --- its end
 
-    async def run(self) -> None:
-        """Run turns until the session is closed. A failure ends this session and no other."""
-        turn = importlib.import_module("host.engine.turn")
-        try:
-            while not self.closing and self._broken is None:
-                if self.state.turn is None or not self.going:
-                    await self._changed.wait()
-                    continue
-                with anyio.CancelScope() as self._turn:
-                    await turn.run_turn(self)
-                self._turn = None
-                if self._broken is None and self.state.turn is not None:
-                    self.emit(*self._cut())
-                await self._turn_ended()
-        except StoreError as error:
-            self.fail(error)
-        finally:
-            self._turn = None
-            self._rested.set()
-            for feed in self._feeds:
-                feed.end()
-
-    def _cut(self) -> list[ev.Event]:
-        """The events that end an interrupted turn: every open thing gets its honest end."""
-        cut: list[ev.Event] = []
-        turn, state = self.state.turn, self.state
+    def cut(self) -> None:
+        """End the turn where it stands: every open thing gets its honest end."""
+        events: list[ev.Event] = []
+        state = self.state
         if self.asking is not None:
             asking = self.asking
-            cut.append(ev.ModelSaid(asking.arrived(), asking.model, "interrupted", request=asking.request))
+            events.append(ev.ModelSaid(asking.arrived(), asking.model, "interrupted", request=asking.request))
             self.asking = None
-        cut += [ev.Answered(asked.request_id, "cancel", by="host") for asked in state.open_questions()]
+        events += [ev.Answered(asked.request_id, "cancel", by="host") for asked in state.open_questions()]
         for call in state.calls.values():
             if call.status != "finished":
                 lost = call.status == "started" and call.effect != "read"
                 reason = "the turn was interrupted while it ran" if lost else None
-                cut.append(ev.CallFinished(call.id, "unknown" if lost else "interrupted", True, reason=reason))
-        return [*cut, ev.TurnEnded("interrupted", turn.usage if turn else ev.Usage())]
+                events.append(ev.CallFinished(call.id, "unknown" if lost else "interrupted", True, reason=reason))
+        self.emit(*events, ev.TurnEnded("interrupted", state.turn.usage if state.turn else Usage()))
 
-    async def _turn_ended(self) -> None:
-        self.going = self.state.turn is not None
-        if self._broken is None:
-            await to_thread.run_sync(self.log.mark_head, self.state.at)
-            self.setup.on_turn_end(self.state)
+    def rest(self) -> None:
+        """No turn will run any more: readers that have taken everything are done."""
+        self._rested.set()
+        for feed in self._feeds:
+            feed.end()
 
     async def close(self) -> None:
         """End in good order: the turn is interrupted, servers are stopped, the log is closed."""

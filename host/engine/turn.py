@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Any, Literal
 
 import anyio
+from anyio import to_thread
 
 from host.core import events as ev
-from host.core.errors import ProviderError
+from host.core.errors import ProviderError, StoreError
 from host.core.state import CallModel, EndTurn, SettleCalls, next_step, seconds
 from host.core.types import canonical
 from host.engine.session import Asking, Session
@@ -18,6 +19,29 @@ from host.providers.base import Request
 
 PATIENCE = 10.0
 """Seconds that a person waits for late servers once one is ready; without a person every server gets its time."""
+
+
+async def live(session: Session) -> None:
+    """Run turns until the session is closed. A failure ends this session and no other."""
+    try:
+        while not session.closing and session.broken is None:
+            if session.state.turn is None or not session.going:
+                await session.news()
+                continue
+            with anyio.CancelScope() as session.scope:
+                await run_turn(session)
+            session.scope = None
+            if session.broken is None:
+                if session.state.turn is not None:
+                    session.cut()
+                session.going = False
+                await to_thread.run_sync(session.log.mark_head, session.state.at)
+                session.setup.on_turn_end(session.state)
+    except StoreError as error:
+        session.fail(error)
+    finally:
+        session.scope = None
+        session.rest()
 
 
 async def run_turn(session: Session) -> None:

@@ -1,0 +1,94 @@
+"""Commands: checked, then written. A command that is taken is durable when `take` returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from host.core import events as ev
+from host.core.schema import arguments_problem
+from host.core.types import Text
+
+if TYPE_CHECKING:
+    from host.engine.session import Session
+
+EXACT = {"for": "session", "arguments": "exact"}
+
+
+def take(session: Session, command: ev.Command) -> str | None:
+    """Carry a command out. Returns why not, or None."""
+    match command:
+        case ev.Say(text):
+            return _say(session, text)
+        case ev.Answer():
+            return _answer(session, command)
+        case ev.Change():
+            return _change(session, command)
+        case ev.Interrupt():
+            if session.state.turn is None:
+                return "no turn is running"
+            session.interrupt()
+        case ev.Close():
+            session.closing = True
+            if session.scope is not None:
+                session.scope.cancel()
+    return None
+
+
+def _say(session: Session, text: str) -> str | None:
+    if not text.strip():
+        return "nothing was said"
+    session.go()
+    session.emit(ev.UserSaid((Text(text),)))
+    session.going = True
+    return None
+
+
+def _answer(session: Session, answer: ev.Answer) -> str | None:
+    for id in answer.ids:
+        question = session.state.questions.get(id)
+        if question is None:
+            return f"no question has the request_id {id!r}"
+        if question.answer is not None:
+            return f"the question {id!r} was already answered"
+        if reason := _problem(session, answer, question.asked):
+            return reason
+    remember, reason = answer.remember, answer.reason
+    session.emit(*(ev.Answered(id, answer.action, answer.content, "user", remember, reason) for id in answer.ids))
+    return None
+
+
+def _problem(session: Session, answer: ev.Answer, asked: ev.Asked) -> str | None:
+    """Why this answer cannot be given to this question."""
+    if answer.remember is not None:
+        if answer.remember != EXACT:
+            return 'remember is {"for": "session", "arguments": "exact"}; longer or wider grants are not available'
+        if not asked.grantable:
+            return "no grant is offered for this question"
+    if answer.content is None or answer.action != "accept":
+        return None
+    schema = asked.schema or {}
+    if asked.about == "approval":
+        spec = session.spec(asked.tool or "")
+        schema = spec.input_schema if spec else {}
+    problem = arguments_problem(schema, answer.content)
+    return f"the answer does not fit the schema: {problem}" if problem else None
+
+
+def _change(session: Session, change: ev.Change) -> str | None:
+    changes: dict[str, Any] = {}
+    if change.model is not None:
+        if reason := session.setup.known_model(change.model):
+            return reason
+        changes["model"] = change.model
+    if change.mode is not None:
+        changes["mode"] = change.mode
+    for name, value in (change.facts or {}).items():
+        if session.state.facts.get(name, value) != value:
+            return f"the fact {name} is already set and stays as it is in this session"
+        changes.setdefault("facts", {})[name] = value
+    if not changes:
+        return "nothing to change: give model, mode or facts"
+    session.emit(ev.SettingsChanged(changes))
+    if "facts" in changes:
+        session.servers.set_facts(session.state.facts)
+    return None
