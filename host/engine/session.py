@@ -102,46 +102,38 @@ class Session:
 
     def emit(self, *happened: ev.Event) -> None:
         """Make events durable and true, in one transaction. Raises StoreError; then the session is read-only."""
-        self._append(happened, [self._body(event) for event in happened])
+        clean = [self._clean(event) for event in happened]
+        self._append([event for event, _ in clean], [self.log.stage(body) for _, body in clean])
 
     async def record(self, *happened: ev.Event) -> None:
         """As `emit`, for events that may be large: what is over the spill size is written off the loop first."""
-        bodies = [self._body(event) for event in happened]
+        clean = [self._clean(event) for event in happened]
+        bodies = [body for _, body in clean]
         if any(len(body) > SPILL for body in bodies):
             with anyio.CancelScope(shield=True):
                 bodies = await to_thread.run_sync(lambda: [self.log.stage(body) for body in bodies])
-            self._append(happened, bodies, staged=True)
-        else:
-            self._append(happened, bodies)
+        self._append([event for event, _ in clean], bodies)
 
-    def _body(self, event: ev.Event) -> bytes:
-        return self.setup.secrets.clean_bytes(ev.encode(event))
+    def _clean(self, event: ev.Event) -> tuple[ev.Event, bytes]:
+        """The event and its body without secrets: live state and fold must agree, also where one was replaced."""
+        body = ev.encode(event)
+        clean = self.setup.secrets.clean_bytes(body)
+        return (event if clean is body else ev.decode(event.kind, clean)), clean
 
-    def _append(self, happened: tuple[ev.Event, ...], bodies: list[bytes], staged: bool = False) -> None:
+    def _append(self, happened: list[ev.Event], bodies: list[bytes]) -> None:
         at = self.now()
-        rows = [
-            (event.kind, body if staged else self._staged(body)) for event, body in zip(happened, bodies, strict=True)
-        ]
+        rows = [(event.kind, body) for event, body in zip(happened, bodies, strict=True)]
         try:
             seq = self.log.append(rows, at, durable=any(self._needs_disk(event) for event in happened))
         except StoreError as error:
             self.fail(error)
             raise
         for offset, event in enumerate(happened):
-            recorded = ev.Recorded(self.session, seq + offset, at, self._cleaned(event))
+            recorded = ev.Recorded(self.session, seq + offset, at, event)
             apply(self.state, recorded)
             self._recent.append(recorded)
             self._push(recorded)
         self.wake()
-
-    def _staged(self, body: bytes) -> bytes:
-        return self.log.stage(body) if len(body) > SPILL else body
-
-    def _cleaned(self, event: ev.Event) -> ev.Event:
-        """The event as it was stored: live state and fold must agree, also where a secret was replaced."""
-        body = ev.encode(event)
-        clean = self.setup.secrets.clean_bytes(body)
-        return event if clean is body else ev.decode(event.kind, clean)
 
     def _needs_disk(self, event: ev.Event) -> bool:
         if isinstance(event, ev.CallStarted):

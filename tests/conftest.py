@@ -1,0 +1,6 @@
+"""What all tests share: hypothesis without clocks, because a busy machine is not a defect."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("host", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100, database=None)
+settings.load_profile("host")
