@@ -83,7 +83,8 @@ class FactSource:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One [profiles.NAME]: servers, system prompt (its text), limits, facts, rules (with the top-level ones)."""
+    """One [profiles.NAME]: servers, system prompt (its text), limits, facts, rules (with the top-level ones),
+    `recording` of model turns to play back, one line of `description`."""
 
     name: str
     servers: tuple[str, ...]
@@ -92,11 +93,13 @@ class Profile:
     facts: Mapping[str, FactSource | None] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     recording: Path | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All files, environment and flags as one value. `secrets` maps a name to a value that is never stored."""
+    """All files, environment and flags as one value. `secrets` maps a name to a value that is never stored;
+    `forbid_bypass` refuses --dangerously-bypass-approvals, whoever asks."""
 
     home: Path
     model: str | None = None
@@ -107,3 +110,4 @@ class Config:
     secrets: Mapping[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     retention_days: int | None = None
+    forbid_bypass: bool = False

@@ -1,0 +1,39 @@
+"""servers.toml, environment and flags as one frozen Config; every error names file, line and key.
+
+`read_files` reads what applies here, `merge` joins it; between the two stands the user's consent to a project.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from host.config.environment import ADMIN_FILE, FILE_NAME, Environment, environment
+from host.config.merge import choose_model, loosens, merge, tightening
+from host.config.read import ConfigFile, read_file
+from host.core.errors import ConfigError
+from host.core.settings import Origin
+
+__all__ = ["ConfigFile", "Environment", "choose_model", "environment", "loosens", "merge", "read_files", "tightening"]
+
+
+def read_files(
+    env: Environment, folder: Path, named: Sequence[Path] = (), admin: Path = ADMIN_FILE
+) -> list[ConfigFile]:
+    """The files that apply in `folder`: admin, user and project; `named` ones (--config) stand for the latter two.
+    Raises ConfigError with every problem of all of them."""
+    places: list[tuple[Path, Origin]] = [(admin, "admin")] if admin.exists() else []
+    if named:
+        places += [(path, "user") for path in named]
+    else:
+        project = folder / FILE_NAME
+        places += [(env.user_file, "user")] if env.user_file.exists() else []
+        if project.exists() and not (env.user_file.exists() and project.samefile(env.user_file)):
+            places.append((project, "project"))
+    files: list[ConfigFile] = []
+    for path, origin in places:
+        files.append(read_file(path, origin, os.environ, sum(len(file.rules) for file in files)))
+    if wrong := [text for file in files for text in file.problems.texts()]:
+        raise ConfigError("\n".join(wrong))
+    return files

@@ -1,0 +1,57 @@
+"""What the environment says to the host, and which folders follow from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from host.core.errors import ConfigError
+
+ADMIN_FILE = Path("/etc/agent-host/servers.toml")
+FILE_NAME = "servers.toml"
+
+
+class Environment(BaseSettings):
+    """The variables the host reads; an empty one counts as unset."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    agent_host_home: Path | None = None
+    agent_host_model: str | None = None
+    agent_host_trust: bool = False
+    xdg_config_home: Path | None = None
+    xdg_state_home: Path | None = None
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: str | None = None
+
+    @property
+    def state_folder(self) -> Path:
+        """Sessions, host.db and caches."""
+        if self.agent_host_home:
+            return self.agent_host_home.expanduser().absolute()
+        return _xdg(self.xdg_state_home, ".local/state")
+
+    @property
+    def user_file(self) -> Path:
+        if self.agent_host_home:
+            return self.state_folder / FILE_NAME
+        return _xdg(self.xdg_config_home, ".config") / FILE_NAME
+
+
+def environment() -> Environment:
+    """Read the environment. Raises ConfigError naming the variable."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        wrong = [f"environment: {str(e['loc'][0]).upper()}: {e['msg'].lower()}" for e in error.errors()]
+        raise ConfigError("\n".join(wrong)) from None
+
+
+def _xdg(folder: Path | None, default: str) -> Path:
+    """The host's folder in an XDG place. The standard says that a relative value is to be ignored."""
+    base = folder if folder and folder.is_absolute() else Path.home() / default
+    return base / "agent-host"

@@ -1,0 +1,271 @@
+"""One servers.toml: read, filled in, checked and resolved. Every problem of the file is found, not just the first."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from host.config.interpolate import Interpolation, interpolate
+from host.config.places import dotted, places
+from host.config.problems import Problems
+from host.config.rules import build_rules
+from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection
+from host.core import policy
+from host.core.settings import FactSource, Origin, Profile, ProviderConfig, ServerConfig, ToolSettings
+from host.core.types import Limits
+
+_SERVER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SECRET_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+_PROVIDER_KEYS = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY"})
+_WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_SECRET_LENGTH = 8
+
+
+@dataclass(slots=True)
+class ConfigFile:
+    """What one file says. `unlisted`: profiles that list no servers and get all enabled ones. `variables`: the
+    names that each server reads from the environment. `secrets`: values that may never be stored."""
+
+    path: Path
+    origin: Origin
+    problems: Problems
+    digest: str = ""
+    model: str | None = None
+    forbid_bypass: bool = False
+    providers: dict[str, ProviderConfig] = field(default_factory=dict)
+    servers: dict[str, ServerConfig] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+    rules: tuple[policy.Rule, ...] = ()
+    variables: dict[str, frozenset[str]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+def read_file(path: Path, origin: Origin, environ: Mapping[str, str], rules_before: int = 0) -> ConfigFile:
+    """Read a file. What is wrong with it is in `problems`; `rules_before` numbers its top-level rules."""
+    path = path.absolute()
+    file = ConfigFile(path, origin, Problems(path))
+    document = _parse(file)
+    if document is None:
+        return file
+    filled = interpolate(document, environ)
+    for at, what in filled.problems:
+        file.problems.add(at, what)
+    try:
+        FileSection.model_validate(filled.document)
+    except ValidationError as error:
+        file.problems.take(error)
+    _Build(file, filled, environ, rules_before).all()
+    return file
+
+
+def _parse(file: ConfigFile) -> dict[str, Any] | None:
+    try:
+        content = file.path.read_bytes()
+        file.digest = sha256(content).hexdigest()
+        text = content.decode()
+        document = tomllib.loads(text)
+        file.problems.lines = places(text)
+    except OSError as error:
+        file.problems.add_line(1, f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        file.problems.add_line(content[: error.start].count(b"\n") + 1, "not UTF-8 text")
+    except RecursionError:
+        file.problems.add_line(1, "nested too deeply")
+    except ValueError as error:
+        found = _WHERE.search(str(error))
+        last = text.count("\n") + 1
+        line = int(found[1]) if found and found[1] else last if found else 1
+        file.problems.add_line(line, f"not TOML: {_WHERE.sub('', str(error))}")
+    else:
+        return document
+    return None
+
+
+@dataclass(slots=True)
+class _Build:
+    """Turns the sound sections of a file into values."""
+
+    file: ConfigFile
+    filled: Interpolation
+    environ: Mapping[str, str]
+    rules_before: int
+
+    def all(self) -> None:
+        document, wrong = self.filled.document, self.file.problems
+        self.file.model = document.get("model") if wrong.sound(("model",)) else None
+        self.file.forbid_bypass = document.get("forbid_bypass") is True
+        for name, raw in self._tables("providers"):
+            self._provider(name, ProviderSection.model_validate(raw))
+        for name, raw in self._tables("mcp_servers"):
+            self._server(name, ServerSection.model_validate(raw))
+        self._check_server_names()
+        self.file.rules = build_rules(document.get("rules"), ("rules",), "rules", self.rules_before, wrong)
+        profiles = document.get("profiles")
+        for name, raw in profiles.items() if isinstance(profiles, dict) else ():
+            if not isinstance(raw, dict):
+                continue
+            rules = build_rules(raw.get("rules"), ("profiles", name, "rules"), name, 0, wrong)
+            own = {key: value for key, value in raw.items() if key != "rules"}
+            if all(wrong.sound(("profiles", name, key)) for key in own):
+                self._profile(name, ProfileSection.model_validate(own), rules)
+
+    def _tables(self, key: str) -> list[tuple[str, Any]]:
+        """The tables under a key that have the right shape."""
+        tables = self.filled.document.get(key)
+        if not isinstance(tables, dict):
+            return []
+        return [(name, raw) for name, raw in tables.items() if self.file.problems.sound((key, name))]
+
+    def _provider(self, name: str, section: ProviderSection) -> None:
+        at = ("providers", name)
+        wrong = self.file.problems
+        if self.file.origin == "project":
+            wrong.add(at, _NOT_IN_PROJECT)
+        elif name == "offline":
+            wrong.add(at, "is built in and has no settings")
+        elif name == "anthropic":
+            wrong.add(at, 'its wire "messages" is not available in this version')
+        elif not _NAME.fullmatch(name):
+            wrong.add(at, "a provider's name is made of letters, digits, _ . and -")
+        elif name != "openai" and section.wire is None:
+            wrong.add(at, 'wire is missing; write wire = "responses"')
+        elif name != "openai" and section.base_url is None:
+            wrong.add(at, "base_url is missing; it ends with the version: http://127.0.0.1:8080/v1")
+        else:
+            models = {model: known.model_dump(exclude_none=True) for model, known in section.models.items()}
+            base_url = section.base_url.rstrip("/") if section.base_url else None
+            self.file.providers[name] = ProviderConfig(name, "responses", base_url, section.api_key or None, models)
+            if section.api_key:
+                used = self.filled.used.get((*at, "api_key"), set())
+                self.file.secrets[next(iter(used)) if len(used) == 1 else dotted((*at, "api_key"))] = section.api_key
+
+    def _server(self, name: str, section: ServerSection) -> None:
+        at = ("mcp_servers", name)
+        wrong = self.file.problems
+        self._check_environment(name, section)
+        command = section.command
+        if "/" in command:
+            command = str(self._path(command, (*at, "command")))
+        cwd = self._path(section.cwd, (*at, "cwd"))
+        if section.enabled and not cwd.is_dir():
+            wrong.add((*at, "cwd"), f"no folder {cwd}")
+        self.file.variables[name] = frozenset(self.filled.used_under(at))
+        self.file.servers[name] = ServerConfig(
+            name,
+            command,
+            tuple(section.args),
+            section.env,
+            tuple(section.env_vars),
+            cwd,
+            section.enabled,
+            section.required,
+            section.startup_timeout_sec,
+            section.tool_timeout_sec,
+            None if section.enabled_tools is None else tuple(section.enabled_tools),
+            tuple(section.disabled_tools),
+            section.parallel,
+            section.trust_hints,
+            {tool: ToolSettings(said.effect, said.open, said.timeout_sec) for tool, said in section.tools.items()},
+            self.file.origin,
+            self.file.path,
+        )
+
+    def _check_server_names(self) -> None:
+        names = self.filled.document.get("mcp_servers")
+        for name in names if isinstance(names, dict) else ():
+            if name == "host":
+                self.file.problems.add(("mcp_servers", name), "this name is the host's own; choose another")
+            elif not _SERVER_ID.fullmatch(name) or "__" in name:
+                self.file.problems.add(
+                    ("mcp_servers", name),
+                    "a server's name is 1 to 24 of a-z 0-9 _ -, begins with a letter or digit, and has no __",
+                )
+
+    def _check_environment(self, name: str, section: ServerSection) -> None:
+        """Names that can be passed on, what a project may not pass on, and which values are secrets."""
+        at = ("mcp_servers", name)
+        wrong, used = self.file.problems, self.filled.used_under(at)
+        for variable in section.env:
+            if not variable or "=" in variable:
+                wrong.add((*at, "env", variable), "not a name for a variable")
+        if self.file.origin == "project":
+            if section.env_vars:
+                wrong.add((*at, "env_vars"), _NOT_IN_PROJECT)
+            for variable in sorted(used & _PROVIDER_KEYS):
+                wrong.add(at, f"reads ${{{variable}}}: {_NOT_IN_PROJECT}")
+        for variable in {*used, *section.env_vars}:
+            self._keep_secret(variable, self.environ.get(variable, ""))
+        for variable, value in section.env.items():
+            if not self.filled.used.get((*at, "env", variable)):
+                self._keep_secret(variable, value)
+
+    def _keep_secret(self, name: str, value: str) -> None:
+        """Remember a value whose name says that it is secret. A short one would blot out ordinary text."""
+        if _SECRET_NAME.search(name) and len(value) >= _SECRET_LENGTH:
+            self.file.secrets[name] = value
+
+    def _profile(self, name: str, section: ProfileSection, rules: tuple[policy.Rule, ...]) -> None:
+        at = ("profiles", name)
+        if not _NAME.fullmatch(name):
+            self.file.problems.add(at, "a profile's name is made of letters, digits, _ . and -")
+        if section.servers is None:
+            self.file.unlisted.add(name)
+        self.file.profiles[name] = Profile(
+            name,
+            tuple(section.servers or ()),
+            self._prompt(section.prompt, (*at, "prompt")),
+            Limits(**section.limits.model_dump(exclude_none=True)),
+            {
+                fact: self._fact(fact_section.from_, (*at, "facts", fact))
+                for fact, fact_section in section.facts.items()
+            },
+            rules,
+            self._path(section.recording, (*at, "recording")) if section.recording else None,
+            section.description,
+        )
+
+    def _fact(self, source: Any, at: tuple[str, ...]) -> FactSource | None:
+        if source is None:
+            return None
+        try:
+            policy.lookup({}, source.path)
+        except policy.Unevaluable:
+            pass  # nothing is there yet; only the path's form is checked
+        except ValueError as error:
+            self.file.problems.add((*at, "from", "path"), str(error))
+        return FactSource(source.server, source.tool, source.path)
+
+    def _prompt(self, named: str | None, at: tuple[str, ...]) -> str:
+        if named is None:
+            return ""
+        path = self._path(named, at)
+        try:
+            return path.read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            self.file.problems.add(at, f"cannot read {path}: {reason}")
+            return ""
+
+    def _path(self, text: str, at: tuple[str, ...]) -> Path:
+        """A path of the file, absolute. `..` is taken out, links are kept."""
+        try:
+            return Path(os.path.normpath(self.file.path.parent / Path(text).expanduser()))
+        except RuntimeError:
+            self.file.problems.add(at, f"no home folder for {text}")
+            return self.file.path.parent
+
+
+_NOT_IN_PROJECT = (
+    "a project's file may not set this, for it moves your keys or variables; write it in your own servers.toml, "
+    "or name this file with --config"
+)

@@ -1,0 +1,215 @@
+"""What may stand in servers.toml, section by section. An unknown key is an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
+
+from host.core.types import Effect
+
+HTTP = "servers over HTTP are not available in this version; give a command"
+APPROVALS = "approvals are rules here: write a [[rules]] entry with server, tool and verdict"
+
+
+def _shaped(pattern: str, meaning: str) -> Callable[[str], str]:
+    """A check that a text looks like `pattern`; `meaning` tells a person what that is."""
+
+    def check(text: str) -> str:
+        if not re.match(pattern, text):
+            raise ValueError(f"should be {meaning}")
+        return text
+
+    return check
+
+
+Number = Annotated[Any, WithJsonSchema({"type": "number"})]
+Count = Annotated[int, Field(gt=0)]
+Amount = Annotated[float, Field(gt=0)]
+Price = Annotated[float, Field(ge=0)]
+Filled = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, AfterValidator(_shaped(r"[^/]+/.", 'written "provider/model"'))]
+Address = Annotated[str, AfterValidator(_shaped(r"https?://[^\s/]", "an address that begins with http:// or https://"))]
+
+
+class Section(BaseModel):
+    """A table of the file. `refused` says, for keys that others know, why they are not taken here."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+    refused: ClassVar[dict[str, str]] = {}
+
+
+class ToolSection(Section):
+    """[mcp_servers.NAME.tools.TOOL]: what people say of one tool."""
+
+    refused: ClassVar[dict[str, str]] = {"approval_mode": APPROVALS, "enabled": "use enabled_tools or disabled_tools"}
+    effect: Effect | None = None
+    open: bool | None = None
+    timeout_sec: Amount | None = None
+
+
+class ServerSection(Section):
+    """[mcp_servers.NAME]: how a server is started and what is known of its tools."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "url": HTTP,
+        "headers": HTTP,
+        "http_headers": HTTP,
+        "env_http_headers": HTTP,
+        "bearer_token": HTTP,
+        "bearer_token_env_var": HTTP,
+        "oauth": HTTP,
+        "oauth_resource": HTTP,
+        "scopes": HTTP,
+        "default_tools_approval_mode": APPROVALS,
+        "supports_parallel_tool_calls": "this key is called parallel here",
+        "startup_timeout_ms": "write startup_timeout_sec, in seconds",
+    }
+    command: Filled
+    args: list[str] = []
+    env: dict[str, str] = {}
+    env_vars: list[str] = []
+    cwd: str = "."
+    enabled: bool = True
+    required: bool = False
+    startup_timeout_sec: Amount = 20.0
+    tool_timeout_sec: Amount = 60.0
+    enabled_tools: list[str] | None = None
+    disabled_tools: list[str] = []
+    parallel: bool = False
+    sandbox: Literal["off"] = "off"
+    network: Literal[True] = True
+    trust_hints: bool = False
+    tools: dict[str, ToolSection] = {}
+
+    @field_validator("sandbox", mode="before")
+    @classmethod
+    def _no_sandbox(cls, value: Any) -> Any:
+        if value in ("strict", "workspace"):
+            raise ValueError(f'"{value}" is not available in this version; write sandbox = "off"')
+        return value
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _no_network_limit(cls, value: Any) -> Any:
+        if value is False:
+            raise ValueError("false needs the sandbox, which is not available in this version; remove the key")
+        return value
+
+
+class ModelSection(Section):
+    """[providers.NAME.models."MODEL"]: what the table of known models does not say. Prices for a million tokens."""
+
+    refused: ClassVar[dict[str, str]] = {"tool_mode": "not available in this version"}
+    context: Count | None = None
+    max_output: Count | None = None
+    price_in: Price | None = None
+    price_out: Price | None = None
+    price_cache_read: Price | None = None
+    price_cache_write: Price | None = None
+    parallel_calls: bool | None = None
+    images: bool | None = None
+    reasoning: bool | None = None
+
+
+class ProviderSection(Section):
+    """[providers.NAME]: an endpoint that serves models."""
+
+    wire: Literal["responses"] | None = None
+    base_url: Address | None = None
+    api_key: str | None = None
+    models: dict[str, ModelSection] = {}
+
+    @field_validator("wire", mode="before")
+    @classmethod
+    def _one_wire(cls, value: Any) -> Any:
+        if value in ("chat", "messages"):
+            raise ValueError(f'"{value}" is not available in this version; only "responses" is')
+        return value
+
+
+class ConditionSection(Section):
+    """Conditions on the value at one path of the arguments; all must hold."""
+
+    equals: Any = None
+    not_equals: Any = None
+    in_: Annotated[Any, WithJsonSchema({"type": "array"})] = Field(default=None, alias="in")
+    min: Number = None
+    max: Number = None
+    regex: str = ""
+    glob: str = ""
+    path: str = ""
+
+
+class RuleSection(Section):
+    """[[rules]] or [[profiles.NAME.rules]]: a standing decision about calls."""
+
+    id: Filled | None = None
+    server: Filled
+    tool: Filled
+    args: dict[str, ConditionSection] = {}
+    needs: list[str] = []
+    verdict: Literal["allow", "ask", "deny"]
+    grantable: bool = True
+    reason: str = ""
+    match: list[dict[str, Any]] = []
+    not_match: list[dict[str, Any]] = []
+
+
+class LimitsSection(Section):
+    """limits = { … }: model requests, calls and seconds for each prompt; tokens and usd for a session."""
+
+    turns: Count | None = None
+    calls: Count | None = None
+    seconds: Amount | None = None
+    tokens: Count | None = None
+    usd: Amount | None = None
+    result_tokens: Count | None = None
+
+
+class FromSection(Section):
+    """from = { server, tool, path }: the call whose result sets a fact."""
+
+    server: str
+    tool: str
+    path: str
+
+
+class FactSection(Section):
+    """[profiles.NAME.facts.FACT]"""
+
+    from_: FromSection | None = Field(default=None, alias="from")
+
+
+class ProfileSection(Section):
+    """[profiles.NAME]: servers, prompt, limits, facts and rules of one use."""
+
+    description: str = ""
+    servers: list[str] | None = None
+    prompt: str | None = None
+    limits: LimitsSection = LimitsSection()
+    facts: dict[str, FactSection] = {}
+    rules: list[RuleSection] = []
+    recording: str | None = None
+
+
+class FileSection(Section):
+    """A whole servers.toml."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "retention_days": "deleting by age is not available in this version; agent-host session delete ID removes one",
+        "apis": "API sources are not available in this version",
+        "mcpServers": "write [mcp_servers.NAME] tables",
+        "approval_policy": APPROVALS,
+        "sandbox_mode": "not taken over; the sandbox is not available in this version",
+        "model_provider": 'write model = "provider/model"',
+        "model_providers": "write [providers.NAME] tables",
+    }
+    model: ModelName | None = None
+    forbid_bypass: bool = False
+    providers: dict[str, ProviderSection] = {}
+    mcp_servers: dict[str, ServerSection] = {}
+    profiles: dict[str, ProfileSection] = {}
+    rules: list[RuleSection] = []
