@@ -1,0 +1,261 @@
+"""The Responses wire, both ways and pure: a Request becomes a body, stream events become a Reply.
+
+What of a message our nouns cannot say (its phase, that it is a refusal) travels in an Opaque of type "message" just
+before the Text; items of other kinds (reasoning, compaction …) are an Opaque each and go back as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from host.core.errors import ProviderError
+from host.core.events import Delta
+from host.core.settings import ModelProfile
+from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, ToolResult, ToolSpec, Usage
+from host.providers.base import OnDelta, Reply, Request
+
+MAKER = "openai_responses"
+Item = dict[str, Any]
+_COMBINED = ("oneOf", "anyOf", "allOf")
+_PASSING = ("server_error", "rate_limit_exceeded", "vector_store_timeout", "overloaded", "server_is_overloaded")
+
+
+def to_wire(request: Request, profile: ModelProfile) -> dict[str, Any]:
+    """The body of POST /responses. Nothing is kept at the provider: the whole conversation is sent each time."""
+    body: dict[str, Any] = {
+        "model": request.model,
+        "input": [item for message in request.messages for item in _items(message, profile)],
+        "store": False,
+        "stream": True,
+    }
+    if request.system:
+        body["instructions"] = request.system
+    if request.tools:
+        body["tools"] = [_tool(spec) for spec in request.tools]
+        body["parallel_tool_calls"] = profile.parallel_calls
+    if profile.reasoning:
+        body["include"] = ["reasoning.encrypted_content"]
+    if request.session:
+        body["prompt_cache_key"] = request.session
+    if (bound := request.max_output or profile.max_output) is not None:
+        body["max_output_tokens"] = bound
+    if request.json_schema is not None:
+        answer = {"type": "json_schema", "name": "answer", "schema": dict(request.json_schema), "strict": False}
+        body["text"] = {"format": answer}
+    return body
+
+
+def _tool(spec: ToolSpec) -> Item:
+    return {
+        "type": "function",
+        "name": spec.name,
+        "description": spec.description,
+        "parameters": parameters(spec.input_schema),
+        "strict": False,
+    }
+
+
+def parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy that the API accepts: an object with properties, and no alternatives at the top.
+
+    The properties of dropped alternatives stay; arguments are validated against the original anyhow.
+    """
+    shown = {key: value for key, value in schema.items() if key not in (*_COMBINED, "not", "enum", "const")}
+    properties = dict(schema.get("properties") or {})
+    for branch in (b for key in _COMBINED for b in schema.get(key) or () if isinstance(b, Mapping)):
+        properties = dict(branch.get("properties") or {}) | properties
+    return shown | {"type": "object", "properties": properties}
+
+
+def _items(message: Message, profile: ModelProfile) -> Iterator[Item]:
+    match message.role:
+        case "user":
+            content = [_content(part, profile) for part in message.parts if isinstance(part, (Text, Blob))]
+            yield {"type": "message", "role": "user", "content": content}
+        case "tool":
+            for part in message.parts:
+                if isinstance(part, ToolResult):
+                    yield {"type": "function_call_output", "call_id": part.call_id, "output": _output(part, profile)}
+        case "assistant":
+            yield from _said(message)
+
+
+def _said(message: Message) -> Iterator[Item]:
+    """An assistant's parts in their order. Reasoning at the end is left out: the API takes it only with what
+    it led to."""
+    about: Item = {}
+    last = max((n for n, part in enumerate(message.parts) if not isinstance(part, Opaque)), default=-1)
+    for number, part in enumerate(message.parts):
+        match part:
+            case Opaque(maker="openai_responses", type="message", body=body):
+                about = body
+            case Opaque(maker="openai_responses", type=type, body=body) if number < last or type != "reasoning":
+                yield body
+            case Text(text=text) if text:
+                yield _message(text, about)
+                about = {}
+            case ToolCall(id=id, name=name):
+                yield {"type": "function_call", "call_id": id, "name": name, "arguments": part.text}
+
+
+def _message(text: str, about: Item) -> Item:
+    content = {"type": "refusal", "refusal": text} if about.get("refusal") else {"type": "output_text", "text": text}
+    phase = {"phase": about["phase"]} if "phase" in about else {}
+    return {"type": "message", "role": "assistant", "content": [content]} | phase
+
+
+def _output(result: ToolResult, profile: ModelProfile) -> str | list[Item]:
+    """A text, or a list where there is a picture. The wire has no flag for an error, so a line says it."""
+    content = [_content(part, profile) for part in result.content]
+    if result.is_error:
+        content.insert(0, {"type": "input_text", "text": "[error]"})
+    if any(item["type"] != "input_text" for item in content):
+        return content
+    return "\n".join(item["text"] for item in content)
+
+
+def _content(part: Text | Blob, profile: ModelProfile) -> Item:
+    if isinstance(part, Text):
+        return {"type": "input_text", "text": part.text}
+    if part.media_type.startswith("image/") and profile.images:
+        return {"type": "input_image", "image_url": f"data:{part.media_type};base64,{part.data}"}
+    return {"type": "input_text", "text": f"[{part.media_type}, not shown: this model cannot take it]"}
+
+
+class Accumulator:
+    """Takes the events of one stream, gives out deltas, and holds the reply when the stream has ended well.
+
+    Only finished items count: a call of which a part arrived is never in the reply.
+    """
+
+    def __init__(self, on_delta: OnDelta) -> None:
+        self._on_delta = on_delta
+        self._heads: dict[int, Item] = {}
+        self._done: dict[int, tuple[Part, ...]] = {}
+        self._parts: dict[tuple[int, int], int] = {}
+        self._lengths: dict[tuple[int, int], int] = {}
+        self._end: Item | None = None
+        self._cut = False
+
+    @property
+    def ended(self) -> bool:
+        """The answer is whole; what may still come does not matter."""
+        return self._end is not None
+
+    def feed(self, event: Any) -> None:
+        """Take one event. Raises ProviderError for one that says, or shows, that the answer failed."""
+        try:
+            self._take(event)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ProviderError(f"an event of the stream has an impossible shape ({error!r})", retryable=True) from None
+
+    def _take(self, event: Item) -> None:
+        match event["type"]:
+            case "response.output_item.added":
+                self._heads[event["output_index"]] = event["item"]
+            case "response.output_item.done":
+                self._done[event["output_index"]] = tuple(_parts(event["item"]))
+            case "response.output_text.delta":
+                self._emit(event, "text", refusal=False)
+            case "response.refusal.delta":
+                self._emit(event, "text", refusal=True)
+            case "response.function_call_arguments.delta":
+                self._emit(event, "args", refusal=False)
+            case "response.completed" | "response.incomplete":
+                self._end, self._cut = event["response"], event["type"] == "response.incomplete"
+                for number, item in enumerate(self._end.get("output") or ()):
+                    self._done.setdefault(number, tuple(_parts(item)))
+            case "response.failed":
+                raise _failure(event["response"].get("error") or {})
+            case "error":
+                raise _failure(event.get("error") or event)
+
+    def _emit(self, event: Item, of: Any, *, refusal: bool) -> None:
+        key = (event["output_index"], event.get("content_index", 0))
+        head = self._heads.get(key[0], {})
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = self._before(key) + (refusal or bool(head.get("phase")))
+        offset = self._lengths.get(key, 0)
+        self._lengths[key] = offset + len(event["delta"])
+        self._on_delta(Delta(part, offset, of, event["delta"], head["call_id"] if of == "args" else None))
+
+    def _before(self, key: tuple[int, int]) -> int:
+        """How many parts of the reply stand before this piece."""
+        finished = sum(len(parts) for number, parts in self._done.items() if number < key[0])
+        streaming = [part for seen, part in self._parts.items() if seen < key and seen[0] not in self._done]
+        return max([finished, *(part + 1 for part in streaming)])
+
+    def reply(self) -> Reply:
+        """The whole answer. Raises ProviderError if the stream stopped short or its calls cannot be told apart."""
+        if self._end is None:
+            raise ProviderError("the stream ended before the answer was complete", retryable=True)
+        parts = tuple(part for number in sorted(self._done) for part in self._done[number])
+        ids = [part.id for part in parts if isinstance(part, ToolCall)]
+        if len(set(ids)) < len(ids):
+            raise ProviderError("the model gave one id to two calls", retryable=True)
+        stop = self._stop(parts)
+        if stop not in ("calls", "done"):
+            parts = tuple(part for part in parts if not isinstance(part, ToolCall))
+        return Reply(parts, stop, _usage(self._end.get("usage") or {}))
+
+    def _stop(self, parts: tuple[Part, ...]) -> Stop:
+        assert self._end is not None
+        if self._cut:
+            why = (self._end.get("incomplete_details") or {}).get("reason")
+            return "refusal" if why == "content_filter" else "length"
+        if any(isinstance(part, ToolCall) for part in parts):
+            return "calls"
+        refused = any(
+            isinstance(part, Opaque) and part.type == "message" and part.body.get("refusal") for part in parts
+        )
+        return "refusal" if refused else "done"
+
+
+def _parts(item: Item) -> Iterator[Part]:
+    """The parts of one finished item."""
+    match item["type"]:
+        case "message":
+            for content in item["content"]:
+                yield from _spoken(content, item.get("phase"))
+        case "function_call" if item.get("status") == "incomplete":
+            return
+        case "function_call":
+            if not item.get("name") or not item.get("call_id"):
+                raise ProviderError("the model made a call without a name or an id", retryable=True)
+            yield ToolCall.parse(item["call_id"], item["name"], item.get("arguments") or "")
+        case type:
+            yield Opaque(MAKER, type, item)
+
+
+def _spoken(content: Item, phase: str | None) -> Iterator[Part]:
+    refused = content["type"] == "refusal"
+    text = content["refusal"] if refused else content.get("text", "")
+    about = ({"phase": phase} if phase else {}) | ({"refusal": True} if refused else {})
+    if not text:
+        return
+    if about:
+        yield Opaque(MAKER, "message", about)
+    yield Text(text)
+
+
+def _usage(usage: Item) -> Usage:
+    details = usage.get("input_tokens_details") or {}
+    return Usage(
+        usage.get("input_tokens") or 0,
+        usage.get("output_tokens") or 0,
+        details.get("cached_tokens") or 0,
+        details.get("cache_write_tokens") or 0,
+    )
+
+
+def _failure(error: Item) -> ProviderError:
+    code = error.get("code") or error.get("type")
+    said = f"{error.get('message') or 'no reason given'} ({code})" if code else str(error.get("message"))
+    return ProviderError(f"the model's answer failed: {said}", retryable=passing(code))
+
+
+def passing(*codes: str | None) -> bool:
+    """One of these error codes names a trouble that may be over soon."""
+    return any(code in _PASSING for code in codes)

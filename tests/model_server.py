@@ -1,0 +1,349 @@
+"""A model server on loopback that speaks the Responses API, driven by a function; faults on request.
+
+with ModelServer(lambda body: [Say("hello")]) as server: ...   # server.base_url, server.requests
+python tests/model_server.py --script turns.json               # prints the base URL and serves until stopped
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from pairing import check_wire
+
+GATE_SECONDS = 20
+EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Say:
+    """Words of the model, streamed in small pieces."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function call; `arguments` may be a text, to be sent as it is. Without an id one is made."""
+
+    name: str
+    arguments: dict[str, Any] | str = field(default_factory=dict)
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A refusal in place of words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An output item as it is, such as reasoning."""
+
+    item: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class End:
+    """How the answer ends, if not well: incomplete with a reason, or failed with an error code."""
+
+    status: str
+    reason: str
+
+
+Part = Say | Call | Refuse | Raw | End
+Decide = Callable[[dict[str, Any]], Sequence[Part]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request. With `status` or `body` there is no stream; `cut` drops the connection
+    after so many bytes of it; `hold` waits there, or at the start, until the gate is set."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+    cut: int | None = None
+    hold: int | None = None
+    gate: threading.Event | None = None
+
+
+class ModelServer:
+    """Serves until left. `requests` are the bodies in order of arrival, `faults` are used up one a request."""
+
+    def __init__(self, decide: Decide, *, strict: bool = True, port: int = 0) -> None:
+        self.decide = decide
+        self.strict = strict
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.faults: list[Fault] = []
+        self.violations: list[str] = []
+        self.connections = 0
+        self._server = _Server(("127.0.0.1", port), _Handler, self)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> ModelServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join(5)
+        self._server.close_all()
+        if self.strict and kind is None:
+            assert not self.violations, self.violations
+
+    def serve(self) -> None:
+        """Serve in this thread until interrupted."""
+        self._server.serve_forever()
+
+    def take_fault(self) -> Fault | None:
+        return self.faults.pop(0) if self.faults else None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], model: ModelServer) -> None:
+        super().__init__(address, handler)
+        self.model = model
+        self.lock = threading.Lock()
+        self.open: set[socket.socket] = set()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news; anything else is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+    def close_all(self) -> None:
+        self.server_close()
+        for connection in list(self.open):
+            with _gone():
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _gone:
+    """A connection may be closed by its other end at any time."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        return kind is not None and issubclass(kind, OSError)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.model.connections += 1
+        self.server.open.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.open.discard(self.connection)
+        with _gone():
+            super().finish()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on stderr."""
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/models"):
+            self._plain(200, {"object": "list", "data": [{"id": "test-model", "object": "model"}]})
+        else:
+            self._plain(404, _error("not found"))
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not self.path.endswith("/v1/responses"):
+            return self._plain(404, _error(f"no such path: {self.path}"))
+        model = self.server.model
+        body = json.loads(raw)
+        with self.server.lock:
+            model.requests.append(body)
+            model.headers.append({name.lower(): value for name, value in self.headers.items()})
+            number = len(model.requests)
+            fault = model.take_fault()
+        try:
+            check_wire(body["input"])
+        except AssertionError as error:
+            model.violations.append(str(error))
+            return self._plain(400, _error(str(error)))
+        if fault and (fault.status != 200 or fault.body is not None):
+            return self._plain(fault.status, fault.body or _error("a fault of the test"), fault)
+        return self._stream(sse(model.decide(body), number, body.get("model", "")), fault or Fault())
+
+    def _plain(self, status: int, body: bytes | dict[str, Any], fault: Fault | None = None) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", fault.content_type if fault else "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (fault.headers if fault else {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _stream(self, frames: Iterator[bytes], fault: Fault) -> None:
+        if fault.gate and fault.hold is None:
+            fault.gate.wait(GATE_SECONDS)
+        self.send_response(200)
+        self.send_header("Content-Type", EVENT_STREAM)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        whole = b"".join(frames)
+        held = fault.hold or 0
+        if fault.cut is not None:
+            self._chunk(whole[: fault.cut])
+            self.close_connection = True
+            return
+        self._chunk(whole[:held])
+        if held and fault.gate:
+            fault.gate.wait(GATE_SECONDS)
+        self._chunk(whole[held:])
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _chunk(self, data: bytes) -> None:
+        if data:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            self.wfile.flush()
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", "code": None}}
+
+
+def sse(parts: Sequence[Part], number: int = 1, model: str = "test-model") -> Iterator[bytes]:
+    """The frames of one answer, ids made from its number."""
+    for sequence, event in enumerate(events(parts, number, model)):
+        data = json.dumps(event | {"sequence_number": sequence}, ensure_ascii=False, separators=(",", ":"))
+        yield f"event: {event['type']}\ndata: {data}\n\n".encode()
+
+
+def events(parts: Sequence[Part], number: int = 1, model: str = "test-model") -> Iterator[dict[str, Any]]:
+    """The stream events of one answer, in the order in which the real API sends them."""
+    end = next((part for part in parts if isinstance(part, End)), None)
+    output = [_item(part, f"{number}_{i}") for i, part in enumerate(parts) if not isinstance(part, End)]
+    base = {"id": f"resp_{number}", "object": "response", "created_at": 1, "status": "in_progress", "model": model}
+    base |= {"output": [], "error": None, "incomplete_details": None, "usage": None}
+    yield {"type": "response.created", "response": base}
+    yield {"type": "response.in_progress", "response": base}
+    for index, item in enumerate(output):
+        yield from _item_events(index, item)
+    if end and end.status == "failed":
+        failure = {"code": end.reason, "message": f"the test says {end.reason}"}
+        yield {"type": "response.failed", "response": base | {"status": "failed", "error": failure}}
+        return
+    status = end.status if end else "completed"
+    final = base | {"status": status, "output": output, "usage": _usage(output)}
+    if end:
+        final["incomplete_details"] = {"reason": end.reason}
+    yield {"type": f"response.{status}", "response": final}
+
+
+def _item(part: Part, tail: str) -> dict[str, Any]:
+    message = {"type": "message", "id": f"msg_{tail}", "role": "assistant", "status": "completed"}
+    match part:
+        case Say(text):
+            return message | {"content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]}
+        case Refuse(text):
+            return message | {"content": [{"type": "refusal", "refusal": text}]}
+        case Call(name, arguments, id):
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+            call = {"type": "function_call", "id": f"fc_{tail}", "call_id": id or f"call_{tail}", "name": name}
+            return call | {"arguments": text, "status": "completed"}
+        case Raw(item):
+            return item
+        case _:
+            raise TypeError(f"not a part: {part!r}")
+
+
+def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    at = {"output_index": index, "item_id": item.get("id")}
+    started = item | {"status": "in_progress"} if "status" in item else item
+    if item["type"] == "function_call":
+        yield {"type": "response.output_item.added", "output_index": index, "item": started | {"arguments": ""}}
+        for piece in _pieces(item["arguments"]):
+            yield {"type": "response.function_call_arguments.delta", **at, "delta": piece}
+        done = {"name": item["name"], "arguments": item["arguments"]}
+        yield {"type": "response.function_call_arguments.done", **at, **done}
+    elif item["type"] == "message":
+        yield {"type": "response.output_item.added", "output_index": index, "item": started | {"content": []}}
+        for number, content in enumerate(item["content"]):
+            yield from _content_events(at | {"content_index": number}, content)
+    else:
+        yield {"type": "response.output_item.added", "output_index": index, "item": started}
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _content_events(at: dict[str, Any], content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    key, kind = ("refusal", "refusal") if content["type"] == "refusal" else ("text", "output_text")
+    yield {"type": "response.content_part.added", **at, "part": content | {key: ""}}
+    for piece in _pieces(content[key]):
+        yield {"type": f"response.{kind}.delta", **at, "delta": piece}
+    yield {"type": f"response.{kind}.done", **at, key: content[key]}
+    yield {"type": "response.content_part.done", **at, "part": content}
+
+
+def _pieces(text: str, size: int = 7) -> Iterator[str]:
+    return (text[start : start + size] for start in range(0, len(text), size))
+
+
+def _usage(output: list[dict[str, Any]]) -> dict[str, Any]:
+    usage = {"input_tokens": 100, "input_tokens_details": {"cached_tokens": 40}, "output_tokens": 10 * len(output)}
+    return usage | {"output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 100 + 10 * len(output)}
+
+
+def results_since_prompt(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The function_call_output items after the last user message."""
+    items = body["input"]
+    last = max((n for n, item in enumerate(items) if item.get("role") == "user"), default=-1)
+    return [item for item in items[last + 1 :] if item.get("type") == "function_call_output"]
+
+
+def script(turns: Sequence[dict[str, Any]]) -> Decide:
+    """Decide by a list of turns ({"text": …} or {"calls": [{"name", "arguments", "id"?}]} or both): the turn whose
+    earlier calls are as many as the results since the last prompt; after the last one, the last one again."""
+
+    def decide(body: dict[str, Any]) -> list[Part]:
+        results, made = len(results_since_prompt(body)), 0
+        turn = turns[-1]
+        for candidate in turns:
+            if made == results:
+                turn = candidate
+                break
+            made += len(candidate.get("calls", ()))
+        said: list[Part] = [Say(turn["text"])] if "text" in turn else []
+        return said + [Call(c["name"], c.get("arguments", {}), c.get("id")) for c in turn.get("calls", ())]
+
+    return decide
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A scripted model on loopback.")
+    parser.add_argument("--script", type=Path, required=True, help="JSON list of turns")
+    parser.add_argument("--port", type=int, default=0)
+    options = parser.parse_args()
+    server = ModelServer(script(json.loads(options.script.read_text())), port=options.port)
+    print(server.base_url, flush=True)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()
