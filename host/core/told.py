@@ -43,10 +43,10 @@ def told(
     sentence = ending(finished, call)
     if sentence:
         parts.append(Text(sentence))
-    parts += content_parts(finished.content, finished.structured)
+    parts += capped(content_parts(finished.content, finished.structured), limit * CHARS_PER_TOKEN, handle)
     if not parts:
         parts.append(Text(NO_OUTPUT))
-    return ToolResult(call.id, tuple(capped(parts, limit * CHARS_PER_TOKEN, handle)), finished.is_error)
+    return ToolResult(call.id, tuple(parts), finished.is_error)
 
 
 def ending(finished: ev.CallFinished, call: ToolCall) -> str | None:
@@ -99,7 +99,8 @@ def _same(part: Text | Blob, structured: Any) -> bool:
 
 
 def capped(parts: list[Text | Blob], limit: int, handle: str) -> list[Text | Blob]:
-    """Keep `limit` characters of text in all; a text that does not fit keeps its head and tail and a handle."""
+    """Keep `limit` characters of text in all; a text that does not fit keeps its head and tail and a handle, which
+    names it by its place among the parts of the content."""
     kept: list[Text | Blob] = []
     for number, part in enumerate(parts):
         if isinstance(part, Text) and len(part.text) > limit:

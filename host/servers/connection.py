@@ -1,0 +1,267 @@
+"""One life of one server: a process, an `mcp.Client` on it, and the one task that enters, serves and leaves both.
+What a server does wrong becomes a result or a reason, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp import Client, MCPError
+from mcp.client.session import IncomingMessage
+from mcp.client.subscriptions import SubscriptionLost
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import RootModel, ValidationError
+
+from host import __version__
+from host.core.catalog import definition_digest
+from host.core.errors import HostError
+from host.core.policy import presumed_effect
+from host.core.schema import arguments_problem, schema_problem, unenforced
+from host.core.settings import ServerConfig, ToolSettings
+from host.core.source import Ask, Progress, Round
+from host.core.types import CallResult, InputRequired, ToolSpec
+from host.servers.legacy import Questions
+from host.servers.logs import ServerLog
+from host.servers.patience import Patience
+from host.servers.stdio import ServerProcess, Tap
+from host.servers.wire import UNREADABLE, first_problem
+
+KEY = "io.agent-host/idempotency-key"
+PAGES = 100
+RELIST_SECONDS = 30.0
+RELISTEN = (1.0, 60.0)
+CLOSED = "Connection closed"
+
+Raw = RootModel[dict[str, Any]]
+
+
+class Connection:
+    """`tools` have no exposed name yet: names are given over all servers of a session."""
+
+    def __init__(
+        self, config: ServerConfig, env: Mapping[str, str], log: ServerLog, mode: str, tap: Tap | None = None
+    ) -> None:
+        self.process = ServerProcess(config, env, log, tap)
+        self.tools: list[ToolSpec] = []
+        self.quarantined: dict[str, str] = {}
+        self.trouble = ""
+        self.protocol: str | None = None
+        self.ready = False
+        self._config, self._mode, self._log = config, mode, log
+        self._questions = Questions()
+        self._stale = anyio.Event()
+        self._client: Client
+
+    async def run(self, changed: Callable[[], None]) -> str:
+        """Live until the process ends, or until cancelled; says `changed` when ready and at each new listing.
+        Returns why it ended."""
+        client = Client(
+            self.process.transport(),
+            mode=self._mode,
+            cache=None,
+            client_info=types.Implementation(name="agent-host", version=__version__),
+            elicitation_callback=self._questions.elicited,
+            message_handler=self._heard,
+        )
+        try:
+            async with client:
+                self._client, self.protocol = client, client.protocol_version
+                await self._serve(changed)
+        except Exception as error:
+            # Whatever the server made the SDK raise ends this life and nothing else.
+            if self.process.closing or not self.process.spawned:
+                return words(error)
+        return self.process.reason
+
+    async def _serve(self, changed: Callable[[], None]) -> None:
+        await self._list()
+        if self.process.ended.is_set():
+            return
+        self.ready = True
+        changed()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_listed, changed)
+            capability = self._client.server_capabilities.tools
+            if self.protocol in MODERN_PROTOCOL_VERSIONS and capability and capability.list_changed:
+                tasks.start_soon(self._listen)
+            await self.process.ended.wait()
+            tasks.cancel_scope.cancel()
+        self.ready = False
+
+    # --- the listing
+
+    async def _list(self) -> None:
+        """Ask for all pages of the tools. A listing that fails keeps the one before it and says so."""
+        if self._client.server_capabilities.tools is None:
+            return
+        pages: list[Any] = []
+        cursors: set[str | None] = {None}
+        cursor: str | None = None
+        self.trouble = ""
+        for _ in range(PAGES):
+            params = types.PaginatedRequestParams(cursor=cursor) if cursor is not None else None
+            try:
+                page = await self._ask(types.ListToolsRequest(params=params))
+            except (MCPError, ValidationError) as error:
+                self.trouble = f"tools/list failed: {words(error)}"
+                return
+            pages += page["tools"]
+            cursor = page.get("nextCursor")
+            if cursor in cursors:
+                break
+            cursors.add(cursor)
+        if cursor is not None:
+            self.trouble = f"tools/list does not end: stopped after {len(pages)} tools"
+        self._take(pages)
+
+    def _take(self, listed: list[Any]) -> None:
+        """Judge each tool: what cannot be offered is set aside, with why."""
+        tools: dict[str, ToolSpec] = {}
+        aside = dict(self.process.wire.dropped)
+        for raw in listed:
+            spec = spec_of(self._config, raw)
+            if spec.remote_name in tools:
+                aside[spec.remote_name] = "listed twice; the first is used"
+            elif problem := schema_problem(spec.input_schema) or (
+                spec.output_schema is not None and schema_problem(spec.output_schema)
+            ):
+                aside[spec.remote_name] = problem
+            else:
+                tools[spec.remote_name] = spec
+                for pattern in unenforced(spec.input_schema):
+                    self._log.heard(f"[{spec.remote_name}: the pattern {pattern} is not checked]".encode())
+        self.tools, self.quarantined = list(tools.values()), aside
+
+    async def _keep_listed(self, changed: Callable[[], None]) -> None:
+        while True:
+            await self._stale.wait()
+            self._stale = anyio.Event()
+            with anyio.move_on_after(RELIST_SECONDS):
+                await self._list()
+                changed()
+
+    async def _listen(self) -> None:
+        """Keep the modern subscription open. Its events reach `_heard` as well, which marks the listing stale."""
+        pause = RELISTEN[0]
+        while True:
+            try:
+                async with self._client.listen(tools_list_changed=True) as events:
+                    async for _ in events:
+                        pause = RELISTEN[0]
+            except SubscriptionLost:
+                pass
+            except MCPError:
+                return  # it does not offer what its capabilities say
+            await anyio.sleep(pause)
+            pause = min(pause * 2, RELISTEN[1])
+            self._stale.set()
+
+    async def _heard(self, message: IncomingMessage) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            self._stale.set()
+
+    # --- calls
+
+    async def _ask(self, request: types.Request[Any, Any], progress: Any = None) -> dict[str, Any]:
+        """Send a request, take the result as the server wrote it."""
+        return (await self._client.session.send_request(request, Raw, progress_callback=progress)).root
+
+    async def call(
+        self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
+    ) -> CallResult | InputRequired:
+        """One round. Whoever cancels it, or the deadline, makes the server get one `notifications/cancelled`."""
+        own = self._config.tools.get(spec.remote_name, ToolSettings()).timeout
+        patience = Patience(own or self._config.tool_timeout)
+
+        async def moved(done: float, total: float | None, message: str | None) -> None:
+            patience.moved()
+            progress(done, total, message)
+
+        try:
+            with patience.scope, self._questions.of(ask, patience):
+                return result_of(await self._ask(request_of(spec, arguments, round), moved), spec)
+        except MCPError as error:
+            return await self._failed(error)
+        except ValidationError as error:
+            return CallResult("error", is_error=True, cause="bad_result", reason=first_problem(error))
+        except Exception as error:
+            # The SDK could not send it or could not read the reply; the call fails, the connection stays.
+            return CallResult("error", is_error=True, cause="bad_result", reason=words(error))
+        return CallResult("error", is_error=True, cause="timeout", reason=f"no answer within {patience.seconds:g} s")
+
+    async def _failed(self, error: MCPError) -> CallResult:
+        """An error reply, or the end of the connection, which the SDK reports in the same way."""
+        if error.code == types.CONNECTION_CLOSED and error.message == CLOSED:
+            with anyio.move_on_after(5):
+                await self.process.ended.wait()
+            return CallResult("error", is_error=True, cause="server_lost", reason=self.process.reason)
+        if error.data == UNREADABLE:
+            return CallResult("error", is_error=True, cause="bad_result", reason=error.message)
+        text = {"type": "text", "text": error.message}
+        return CallResult("error", content=(text,), is_error=True, reason=f"error {error.code}")
+
+    async def read_resource(self, uri: str) -> list[dict[str, Any]]:
+        """The contents of a resource as the server wrote them. Raises HostError."""
+        name = self._config.name
+        params = types.ReadResourceRequestParams(uri=uri)
+        try:
+            with anyio.fail_after(self._config.tool_timeout):
+                result = await self._ask(types.ReadResourceRequest(params=params))
+        except TimeoutError:
+            raise HostError(f"{name} did not answer within {self._config.tool_timeout:g} s") from None
+        except (MCPError, ValidationError) as error:
+            raise HostError(f"{name} cannot read {uri}: {words(error)}") from None
+        if "contents" not in result:
+            raise HostError(f"{name} asks for input before it reads {uri}, which this host does not do for resources")
+        contents: list[dict[str, Any]] = result["contents"]
+        return contents
+
+
+def spec_of(config: ServerConfig, raw: Mapping[str, Any]) -> ToolSpec:
+    """A listed tool as the house knows it, with what people said of its effect."""
+    name, title, text = raw["name"], raw.get("title"), raw.get("description") or ""
+    schema, output, claims = raw["inputSchema"], raw.get("outputSchema"), raw.get("annotations") or {}
+    own = config.tools.get(name, ToolSettings())
+    effect, opened, confirmed = presumed_effect(claims, (own.effect, own.open), config.trust_hints)
+    digest = definition_digest(name, title, text, schema, output, claims)
+    return ToolSpec("", config.name, name, text, schema, output, title, claims, digest, effect, opened, confirmed)
+
+
+def request_of(spec: ToolSpec, arguments: Mapping[str, Any], round: Round) -> types.CallToolRequest:
+    """The request of one round; the state goes back byte for byte."""
+    params: dict[str, Any] = {
+        "name": spec.remote_name,
+        "arguments": dict(arguments),
+        "_meta": {KEY: round.key},
+        "requestState": round.state,
+        "inputResponses": dict(round.responses) if round.responses is not None else None,
+    }
+    return types.CallToolRequest(params=types.CallToolRequestParams.model_validate(params, by_name=False))
+
+
+def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult | InputRequired:
+    """What the server answered. A result that breaks the tool's own output schema is kept, with a warning."""
+    kind = raw.get("resultType", "complete")
+    if kind == "input_required":
+        return InputRequired(raw.get("inputRequests") or {}, raw.get("requestState"))
+    if kind != "complete":
+        return CallResult("error", is_error=True, cause="bad_result", reason=f"its type is {str(kind)[:50]!r}")
+    content, structured = tuple(raw.get("content") or ()), raw.get("structuredContent")
+    if raw.get("isError"):
+        return CallResult("error", content, structured, True)
+    if spec.output_schema is not None:
+        missing = None if "structuredContent" in raw else "the structured content that its schema promises is missing"
+        if problem := missing or arguments_problem(spec.output_schema, structured):
+            return CallResult("error", content, structured, True, "bad_result", problem)
+    return CallResult("ok", content, structured)
+
+
+def words(error: BaseException) -> str:
+    """What an error says, on one line. Task groups wrap what they carry, so the innermost is meant."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, ValidationError):
+        return first_problem(error)
+    return " ".join(str(error).split())[:300] or type(error).__name__

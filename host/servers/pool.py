@@ -1,0 +1,157 @@
+"""Who has which server. Connections belong to one session; all of them run as tasks of one pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from host.core.catalog import exposed_names
+from host.core.errors import HostError
+from host.core.settings import ServerConfig
+from host.core.source import ServerStatus, ToolSource
+from host.core.types import ToolSpec
+from host.servers.supervisor import Supervisor
+
+OnStatus = Callable[[ServerStatus], None]
+OnTools = Callable[[str, list[ToolSpec], dict[str, str]], None]
+CLOSING_SECONDS = 10.0
+
+
+class SessionServers:
+    """The servers of one session. `statuses` are live."""
+
+    def __init__(
+        self, configs: Sequence[ServerConfig], on_status: OnStatus, on_tools: OnTools, facts: Mapping[str, Any]
+    ) -> None:
+        self.statuses: dict[str, ServerStatus] = {}
+        self._on_status, self._on_tools = on_status, on_tools
+        self._supervisors = {
+            config.name: Supervisor(config, facts, self._status_changed, self._relist)
+            for config in configs
+            if config.enabled
+        }
+        for config in configs:
+            self.statuses[config.name] = ServerStatus(config.name, "starting" if config.enabled else "disabled")
+        self._specs: dict[str, ToolSpec] = {}
+        self._told: dict[str, tuple[list[ToolSpec], dict[str, str]]] = {}
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Start all of them at once."""
+        for supervisor in self._supervisors.values():
+            tasks.start_soon(supervisor.run)
+
+    def tools(self) -> list[ToolSpec]:
+        """What the servers offer now, in their order; a server that restarts keeps its tools."""
+        return list(self._specs.values())
+
+    def spec(self, name: str) -> ToolSpec | None:
+        """The tool of this exposed name."""
+        return self._specs.get(name)
+
+    def source(self, server: str) -> ToolSource | None:
+        """Where calls to this server go; it may be starting still."""
+        return self._supervisors.get(server)
+
+    async def settled(self, required_only: bool = False) -> None:
+        """Wait until each server is ready, has failed, or has used up its startup_timeout."""
+        for supervisor in self._supervisors.values():
+            if supervisor.config.required or not required_only:
+                await supervisor.settled.wait()
+
+    async def read_resource(self, server: str, uri: str) -> list[dict[str, Any]]:
+        """The contents of a resource as plain JSON. Raises HostError."""
+        return await self._of(server).read_resource(uri)
+
+    async def restart(self, server: str) -> None:
+        """Start this server anew, also one that was given up. Raises HostError where there is none."""
+        self._of(server).restart()
+
+    def logs(self, server: str) -> list[str]:
+        """Its last lines of stderr, and what was not a message on its stdout."""
+        return self._of(server).log.lines()
+
+    def set_facts(self, facts: Mapping[str, Any]) -> None:
+        """Facts of the session; servers whose environment waits for one are started."""
+        for supervisor in self._supervisors.values():
+            supervisor.know(facts)
+
+    async def close(self) -> None:
+        """End all of them, in parallel."""
+        for supervisor in self._supervisors.values():
+            supervisor.stop()
+        with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+            for supervisor in self._supervisors.values():
+                await supervisor.closed.wait()
+
+    def _of(self, server: str) -> Supervisor:
+        if server not in self._supervisors:
+            known = ", ".join(self._supervisors) or "none"
+            raise HostError(f"no server named {server!r} runs in this session; running: {known}")
+        return self._supervisors[server]
+
+    def _status_changed(self, status: ServerStatus) -> None:
+        self.statuses[status.server] = status
+        self._on_status(status)
+
+    def _relist(self) -> None:
+        """Name all tools anew, for a name may collide across servers, and tell of each server that changed."""
+        offered = {
+            server: [spec for spec in supervisor.tools if chosen(supervisor.config, spec.remote_name)]
+            for server, supervisor in self._supervisors.items()
+        }
+        names = exposed_names((s, spec.remote_name) for s, specs in offered.items() for spec in specs)
+        named = {
+            server: [replace(spec, name=names[server, spec.remote_name]) for spec in specs]
+            for server, specs in offered.items()
+        }
+        self._specs = {spec.name: spec for specs in named.values() for spec in specs}
+        for server, specs in named.items():
+            now = (specs, dict(self._supervisors[server].quarantined))
+            if self._told.get(server, ([], {})) != now:
+                self._told[server] = now
+                self._on_tools(server, list(specs), dict(now[1]))
+
+
+class Pool:
+    """Owns the tasks of all connections. Leaving it ends every server."""
+
+    def __init__(self) -> None:
+        self._tasks = anyio.create_task_group()
+        self._sessions: list[SessionServers] = []
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as closing:
+                for servers in self._sessions:
+                    closing.start_soon(servers.close)
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    def servers(
+        self,
+        session: str,
+        configs: Sequence[ServerConfig],
+        on_status: OnStatus,
+        on_tools: OnTools,
+        facts: Mapping[str, Any],
+    ) -> SessionServers:
+        """Start the servers of a session, all in parallel, and return at once."""
+        servers = SessionServers(configs, on_status, on_tools, facts)
+        self._sessions.append(servers)
+        servers.start(self._tasks)
+        return servers
+
+
+def chosen(config: ServerConfig, tool: str) -> bool:
+    """Whether the entry's enabled_tools and disabled_tools, exact globs, let this tool through."""
+    wanted = config.enabled_tools is None or any(fnmatchcase(tool, glob) for glob in config.enabled_tools)
+    return wanted and not any(fnmatchcase(tool, glob) for glob in config.disabled_tools)

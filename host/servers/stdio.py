@@ -1,0 +1,245 @@
+"""A server as a process: started with little of our environment, read with bounds, and gone when we are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+
+from host.core.settings import ServerConfig
+from host.servers.logs import WIDTH, ServerLog
+from host.servers.wire import Lines, Refused, Wire, encoded
+
+Tap = Callable[[str, bytes], None]
+Inbox = MemoryObjectSendStream[SessionMessage | Exception]
+
+INHERITED = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "TMPDIR", "TZ")
+GRACE = 1.0
+GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
+
+# Ends a server whose host was killed with -9. A death signal (PR_SET_PDEATHSIG) would need code between fork and
+# exec, which is not safe beside threads, exists on Linux only and reaches the server but none of its children. This
+# shell waits for the host's end of a pipe to close, gives the server, which sees its own stdin closed at the same
+# moment, a second to leave, and then ends its whole group. Where there is no shell, closed stdin has to do.
+GUARD = 'read -r _; sleep 1; kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
+
+
+def environment(config: ServerConfig, env: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """What the server gets: an allow-list of `ours`, what the entry passes through, and the entry's own."""
+    passed = {
+        name: value
+        for name, value in ours.items()
+        if name in INHERITED or name.startswith("LC_") or name in config.env_vars
+    }
+    # A value that begins like this is an exported shell function: code, not data.
+    return {name: value for name, value in passed.items() if not value.startswith("()")} | dict(env)
+
+
+class ServerProcess:
+    """One process and its pipes. `ended` is set when it can no longer be talked to, `closing` when that was our
+    wish; `reason` says why."""
+
+    def __init__(self, config: ServerConfig, env: Mapping[str, str], log: ServerLog, tap: Tap | None = None) -> None:
+        self.ended = anyio.Event()
+        self.wire = Wire(log)
+        self._config, self._env, self._log, self._tap = config, env, log, tap
+        self._process: Process
+        self._refused = ""
+        self.spawned = False
+        self.closing = False
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode if self.spawned else None
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, in words, with the last thing it said on stderr."""
+        if self._refused:
+            return f"cut off: {self._refused}"
+        if self.closing:
+            return "the host closed it"
+        code = self.returncode
+        if code is None:
+            how = "it closed its output"
+        elif code < 0:
+            how = f"killed by {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"killed by {-code}"
+        else:
+            how = f"exited with code {code}"
+        said = self._log.last()
+        return f"{how}: {said[:300]}" if said else how
+
+    @asynccontextmanager
+    async def transport(
+        self,
+    ) -> AsyncIterator[
+        tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+    ]:
+        """Start the process and carry messages; leaving it ends the process and all of its group. Raises OSError."""
+        with anyio.CancelScope(shield=True):
+            self._process = await self._start()
+        self.spawned = True
+        guard = _guard(self._process.pid)
+        inbox, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        from_session, outbox = anyio.create_memory_object_stream[SessionMessage](0)
+        async with anyio.create_task_group() as tasks:
+            for task in (self._read, self._watch):
+                tasks.start_soon(task, inbox)
+            tasks.start_soon(self._write, outbox, inbox)
+            tasks.start_soon(self._read_stderr)
+            try:
+                yield to_session, from_session
+            finally:
+                with anyio.CancelScope(shield=True):
+                    self.closing = not self.ended.is_set()
+                    self._end(inbox)
+                    to_session.close()
+                    from_session.close()
+                    await self._stop()
+                    _dismiss(guard)
+                tasks.cancel_scope.cancel()
+        outbox.close()
+
+    async def _start(self) -> Process:
+        config = self._config
+        if not await anyio.Path(config.cwd).is_dir():
+            raise FileNotFoundError(f"its folder {config.cwd} does not exist")
+        command = sys.executable if config.command == "python" else config.command
+        try:
+            return await anyio.open_process(
+                [command, *config.args],
+                env=environment(config, self._env, os.environ),
+                cwd=config.cwd,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise FileNotFoundError(f"command not found: {config.command}") from None
+        except (OSError, ValueError) as error:
+            raise OSError(f"{config.command} cannot be run: {error}") from None
+
+    async def _read(self, inbox: Inbox) -> None:
+        lines = Lines()
+        stdout = self._process.stdout
+        assert stdout is not None
+        try:
+            async for chunk in stdout:
+                for line in lines.feed(chunk):
+                    if self._tap:
+                        self._tap("in", line)
+                    for message in self.wire.received(line, anyio.current_time()):
+                        await inbox.send(SessionMessage(message))
+        except Refused as error:
+            self._refused = self._refused or str(error)
+        except GONE:
+            pass
+        # Whoever waits for an answer is told how it ended, so let the exit code arrive first.
+        if not self._refused:
+            with anyio.move_on_after(GRACE / 2):
+                await self._process.wait()
+        self._end(inbox)
+        # A server that flushes its output on the way out must not block on a full pipe.
+        with suppress(*GONE):
+            while True:
+                await stdout.receive()
+
+    async def _write(self, outbox: MemoryObjectReceiveStream[SessionMessage], inbox: Inbox) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            async for item in outbox:
+                line = encoded(item.message)
+                self.wire.sent(item.message)
+                if self._tap:
+                    self._tap("out", line)
+                await stdin.send(line)
+        except GONE:
+            # It no longer listens; what it said before may still be in the pipe.
+            await anyio.sleep(GRACE / 2)
+            self._end(inbox)
+
+    async def _watch(self, inbox: Inbox) -> None:
+        """A server that died may have left a child that holds its output open."""
+        await self._process.wait()
+        await anyio.sleep(GRACE / 2)
+        self._end(inbox)
+
+    async def _read_stderr(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        rest = b""
+        with suppress(*GONE):
+            async for chunk in stderr:
+                *ended, rest = (rest + chunk).split(b"\n")
+                for line in ended:
+                    self._log.heard(line)
+                rest = rest[:WIDTH]
+        if rest:
+            self._log.heard(rest)
+
+    def _end(self, inbox: Inbox) -> None:
+        inbox.close()
+        self.ended.set()
+
+    async def _stop(self) -> None:
+        """Close its stdin, wait, then end the group, first asking, then not. Every wait is bounded."""
+        process = self._process
+        assert process.stdin is not None
+        with suppress(*GONE):
+            await process.stdin.aclose()
+        await self._exits()
+        # Also after a polite exit: its children may have stayed.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._group_lives(number):
+                await self._exits()
+                await self._group_ends()
+        with anyio.move_on_after(GRACE):
+            await process.aclose()
+
+    async def _exits(self) -> None:
+        with anyio.move_on_after(GRACE):
+            await self._process.wait()
+
+    async def _group_ends(self) -> None:
+        for _ in range(25):
+            if not self._group_lives(0):
+                return
+            await anyio.sleep(GRACE / 50)
+
+    def _group_lives(self, number: int) -> bool:
+        """Send a signal to the group; whether there was one to take it."""
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+
+def _guard(group: int) -> subprocess.Popen[bytes] | None:
+    quiet = subprocess.DEVNULL
+    try:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "sh", str(group)],
+            stdin=subprocess.PIPE,
+            stdout=quiet,
+            stderr=quiet,
+            env={"PATH": os.defpath},
+            start_new_session=True,
+        )
+    except OSError:
+        return None
+
+
+def _dismiss(guard: subprocess.Popen[bytes] | None) -> None:
+    if guard is not None:
+        guard.kill()
+        guard.wait()
+        assert guard.stdin is not None
+        guard.stdin.close()

@@ -1,0 +1,207 @@
+"""One server kept alive: started when it can be, restarted when it dies, given up when it keeps dying."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+
+from host.core.errors import HostError
+from host.core.settings import ServerConfig
+from host.core.source import Ask, Progress, Round, ServerStatus
+from host.core.types import CallResult, InputRequired, ToolSpec, canonical
+from host.servers.logs import ServerLog
+
+if TYPE_CHECKING:
+    from host.servers.connection import Connection
+
+BACKOFF = (0.5, 30.0)
+QUICK_SECONDS = 30.0
+QUICK_FAILURES = 5
+_FACT = re.compile(r"\$\{fact\.([A-Za-z0-9_-]+)\}")
+
+
+class Supervisor:
+    """A ToolSource that outlives its processes. `tools` are the last listing, also while it restarts."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        facts: Mapping[str, Any],
+        on_status: Callable[[ServerStatus], None],
+        on_tools: Callable[[], None],
+    ) -> None:
+        self.config = config
+        self.log = ServerLog()
+        self.status = ServerStatus(config.name, "starting")
+        self.tools: list[ToolSpec] = []
+        self.quarantined: dict[str, str] = {}
+        self.settled = anyio.Event()
+        self.closed = anyio.Event()
+        self._facts = dict(facts)
+        self._on_status, self._on_tools = on_status, on_tools
+        self._connection: Connection | None = None
+        self._modes: tuple[str, ...] = ("auto", "legacy")
+        self._changed = anyio.Event()
+        self._wanted = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._life = anyio.CancelScope()
+        self._again = False
+
+    @property
+    def parallel(self) -> bool:
+        return self.config.parallel
+
+    # --- the owner task
+
+    async def run(self) -> None:
+        """Keep the server alive until `stop`. Never raises for what the server does."""
+        try:
+            with self._scope:
+                await self._facts_known()
+                self._set("starting")
+                module = await to_thread.run_sync(importlib.import_module, "host.servers.connection")
+                while True:
+                    await self._keep(module.Connection)
+                    self._wanted = anyio.Event()
+                    await self._wanted.wait()
+                    self._set("starting")
+        finally:
+            self._set("closed")
+            self.closed.set()
+
+    async def _facts_known(self) -> None:
+        while missing := [name for name in self._needs() if name not in self._facts]:
+            self._set("waiting", f"waits for the fact {', '.join(missing)}")
+            await self._changed.wait()
+
+    async def _keep(self, connect: Callable[..., Connection]) -> None:
+        """Life after life, until it is given up."""
+        failures, ever = 0, False
+        while True:
+            if self._again:
+                failures, self._again = 0, False
+                self._set("restarting", "restarted by hand")
+            began = anyio.current_time()
+            reason, ready = await self._live(connect)
+            ever = ever or ready
+            if self._again:
+                continue
+            failures = failures + 1 if anyio.current_time() - began < QUICK_SECONDS else 1
+            if not ever or failures >= QUICK_FAILURES:
+                self._give_up(f"{reason}; it stopped {failures} times in a row" if ever else reason)
+                return
+            self._set("restarting", reason)
+            await self._pause(min(BACKOFF[0] * 2 ** (failures - 1), BACKOFF[1]))
+
+    async def _pause(self, seconds: float) -> None:
+        with anyio.CancelScope() as self._life, anyio.move_on_after(seconds):
+            await anyio.sleep_forever()
+
+    async def _live(self, connect: Callable[..., Connection]) -> tuple[str, bool]:
+        """One start and what comes of it: why it ended, and whether it was ever ready. A server that does not
+        survive the question which era it is of gets a second process, which is not asked."""
+        reason, ready = "", False
+        with anyio.CancelScope() as self._life:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._hurry, self._life)
+                for mode in self._modes:
+                    connection = connect(self.config, self._env(), self.log, mode)
+                    reason = await connection.run(lambda c=connection: self._listed(c))  # type: ignore[misc]
+                    ready = self._connection is not None
+                    self._connection = None
+                    if ready:
+                        self._modes = (mode,)
+                    if ready or not connection.process.spawned:
+                        break
+                tasks.cancel_scope.cancel()
+        if self._life.cancelled_caught:
+            ready, self._connection = ready or self._connection is not None, None
+            reason = reason or self.status.detail
+        return reason, ready
+
+    async def _hurry(self, life: anyio.CancelScope) -> None:
+        """Who is not ready in time is not waited for any longer, also not while its process is put down."""
+        await anyio.sleep(self.config.startup_timeout)
+        if self._connection is None:
+            said = self.log.last()
+            late = f"not ready within {self.config.startup_timeout:g} s (startup_timeout_sec)"
+            self._set("failed", f"{late}: {said[:300]}" if said else late)
+            life.cancel()
+
+    def _listed(self, connection: Connection) -> None:
+        self._connection = connection
+        self.tools, self.quarantined = connection.tools, connection.quarantined
+        self._set("ready", connection.trouble)
+        self._on_tools()
+
+    def _give_up(self, reason: str) -> None:
+        self._set("failed", reason)
+        self.tools, self.quarantined = [], {}
+        self._on_tools()
+
+    def _set(self, state: Any, detail: str = "") -> None:
+        protocol = self._connection.protocol if self._connection else None
+        tools = len(self.tools) if state in ("ready", "restarting") else 0
+        self.status = ServerStatus(self.config.name, state, detail, tools, protocol, dict(self.quarantined))
+        self._wake()
+        if state != "starting":
+            self.settled.set()
+        self._on_status(self.status)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    # --- what the session asks of it
+
+    async def call(
+        self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
+    ) -> CallResult | InputRequired:
+        """One round at the live server; one that is starting is waited for."""
+        connection = await self._ready()
+        if connection is None:
+            reason = self.status.detail or f"it is {self.status.state}"
+            return CallResult("error", is_error=True, cause="server_down", reason=reason)
+        return await connection.call(spec, arguments, round, progress, ask)
+
+    async def read_resource(self, uri: str) -> list[dict[str, Any]]:
+        """The contents of a resource. Raises HostError."""
+        connection = await self._ready()
+        if connection is None:
+            raise HostError(f"the server {self.config.name} is {self.status.state}: {self.status.detail}")
+        return await connection.read_resource(uri)
+
+    async def _ready(self) -> Connection | None:
+        with anyio.move_on_after(self.config.startup_timeout):
+            while self.status.state in ("starting", "restarting"):
+                await self._changed.wait()
+        return self._connection
+
+    def know(self, facts: Mapping[str, Any]) -> None:
+        """Facts that were set since. A server that waits for one is started with it; one that runs keeps its own."""
+        self._facts |= facts
+        self._wake()
+
+    def restart(self) -> None:
+        """End this life, or the rest after giving up, and begin anew."""
+        self._again = True
+        self._wanted.set()
+        self._life.cancel()
+
+    def stop(self) -> None:
+        self._scope.cancel()
+
+    def _needs(self) -> list[str]:
+        return sorted({name for value in self.config.env.values() for name in _FACT.findall(value)})
+
+    def _env(self) -> dict[str, str]:
+        def fact(found: re.Match[str]) -> str:
+            value = self._facts[found[1]]
+            return value if isinstance(value, str) else canonical(value)
+
+        return {name: _FACT.sub(fact, value) for name, value in self.config.env.items()}

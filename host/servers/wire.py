@@ -1,0 +1,212 @@
+"""What goes over a server's pipes, line by line: read with bounds, repaired where the SDK would lose more than the
+faulty part, and refused in a way that costs one call and not the connection."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mcp_types import (
+    PARSE_ERROR,
+    PROTOCOL_VERSION_META_KEY,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    jsonrpc_message_adapter,
+)
+from mcp_types.methods import validate_server_result
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, from_json
+
+from host.core.events import dumps
+from host.servers.logs import ServerLog
+
+MAX_LINE = 64 * 1024 * 1024
+NOTIFICATIONS = 200
+FLOOD = 10_000
+UNREADABLE = "io.agent-host/unreadable"
+CONTENT = ("text", "image", "audio", "resource", "resource_link")
+_REPLY = rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?'
+_ID_FIRST = re.compile(_REPLY + rb'"id"\s*:\s*(\d{1,18})\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"')
+_ID_LAST = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$')
+_NO_ID_FIRST = re.compile(_REPLY + rb'"(?:result|error)"')
+
+
+class Refused(Exception):
+    """The connection cannot go on; says why."""
+
+
+class Lines:
+    """Bytes in, whole lines out, in time linear in the bytes."""
+
+    def __init__(self, limit: int = MAX_LINE) -> None:
+        self._limit, self._parts, self._size = limit, list[bytes](), 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that `chunk` ends. Raises Refused where one grows past the limit."""
+        *ended, rest = chunk.split(b"\n")
+        if ended:
+            ended[0] = b"".join([*self._parts, ended[0]])
+            self._parts, self._size = [], 0
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        if self._size > self._limit:
+            raise Refused(f"it wrote a line of more than {self._limit // 2**20} MiB")
+        return ended
+
+
+def encoded(message: JSONRPCMessage) -> bytes:
+    """The line of a message. A lone surrogate, which UTF-8 cannot carry, goes as an escape."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    except PydanticSerializationError:
+        return dumps(message.model_dump(by_alias=True, exclude_unset=True)) + b"\n"
+
+
+class Wire:
+    """The traffic of one connection: knows which replies are awaited. `dropped` are the tools of the last listing
+    whose definitions are not MCP, each with why."""
+
+    def __init__(self, log: ServerLog) -> None:
+        self.dropped: dict[str, str] = {}
+        self._log = log
+        self._awaited: dict[int | str, tuple[str, str | None]] = {}
+        self._version: str | None = None
+        self._second, self._notified, self._wasted = 0.0, 0, 0
+
+    def sent(self, message: JSONRPCMessage) -> None:
+        """Note what goes out, before it goes out."""
+        if isinstance(message, JSONRPCRequest):
+            params = message.params or {}
+            version = (params.get("_meta") or {}).get(PROTOCOL_VERSION_META_KEY)
+            self._awaited[message.id] = (message.method, version or self._version)
+            if message.method == "tools/list" and "cursor" not in params:
+                self.dropped = {}
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._awaited.pop((message.params or {}).get("requestId", 0), None)
+
+    def received(self, line: bytes, now: float) -> list[JSONRPCMessage]:
+        """The messages of one line; several where it is a batch, none where it is noise. Raises Refused."""
+        if now - self._second >= 1:
+            self._second, self._notified, self._wasted = now, 0, 0
+        if not line.strip():
+            return []
+        try:
+            value = from_json(line, allow_inf_nan=False)
+        except ValueError as error:
+            return self._unreadable(line, str(error))
+        items = value if isinstance(value, list) else [value]
+        return [message for item in items if (message := self._message(item, line)) is not None]
+
+    def _message(self, item: Any, line: bytes) -> JSONRPCMessage | None:
+        asked = self._asked(item)
+        try:
+            if asked is not None and isinstance(item.get("result"), dict):
+                self._repair(*asked, item["result"])
+            message = jsonrpc_message_adapter.validate_python(item, by_name=False)
+        except ValidationError as error:
+            if asked is not None:
+                return failure(item["id"], first_problem(error))
+            self._waste(line, "not a message")
+            return None
+        if isinstance(message, JSONRPCNotification):
+            self._notified += 1
+            if self._notified > NOTIFICATIONS:
+                self._waste(line, f"more than {NOTIFICATIONS} notifications a second")
+                return None
+        return message
+
+    def _asked(self, item: Any) -> tuple[str, str | None] | None:
+        """What the request was that this replies to; None if it is no reply, or nobody waits for it."""
+        if not isinstance(item, dict) or "method" in item:
+            return None
+        id: Any = item.get("id")
+        if isinstance(id, str) and id.isdecimal() and len(id) < 19:
+            id = item["id"] = int(id)
+        if isinstance(id, bool) or not isinstance(id, (int, str)):
+            return None
+        return self._awaited.pop(id, None)
+
+    def _unreadable(self, line: bytes, why: str) -> list[JSONRPCMessage]:
+        """A line that is not JSON. If it was to be one of our replies, that call fails now; else it is noise."""
+        found = _ID_FIRST.match(line[:300])
+        if found is None and _NO_ID_FIRST.match(line[:300]):
+            found = _ID_LAST.search(line[-100:])
+        if found is not None and self._awaited.pop(int(found[1]), None):
+            return [failure(int(found[1]), why)]
+        self._waste(line, "not a message")
+        return []
+
+    def _waste(self, line: bytes, why: str) -> None:
+        self._log.ignored(line, why)
+        self._wasted += 1
+        if self._wasted > FLOOD:
+            raise Refused(f"it wrote more than {FLOOD} useless lines within a second")
+
+    def _repair(self, method: str, version: str | None, result: dict[str, Any]) -> None:
+        """Set right in place what would make the SDK throw away a result that can be used."""
+        if method == "initialize" and isinstance(result.get("protocolVersion"), str):
+            self._version = result["protocolVersion"]
+        if version in MODERN_PROTOCOL_VERSIONS:
+            result.setdefault("resultType", "complete")
+            if method != "tools/call":
+                result.setdefault("ttlMs", 0)
+                result.setdefault("cacheScope", "private")
+        if method == "tools/list" and isinstance(result.get("tools"), list):
+            result["tools"], dropped = usable(result["tools"], version)
+            self.dropped |= dropped
+        elif method == "tools/call" and result.get("resultType") != "input_required":
+            content = result.get("content") or []
+            result["content"] = [block if known(block) else placeholder(block) for block in content]
+
+
+def failure(id: int | str, why: str) -> JSONRPCError:
+    """What the waiting call gets in place of a reply that cannot be read."""
+    text = f"its reply cannot be read: {why}"
+    return JSONRPCError(jsonrpc="2.0", id=id, error=ErrorData(code=PARSE_ERROR, message=text, data=UNREADABLE))
+
+
+def usable(tools: list[Any], version: str | None) -> tuple[list[Any], dict[str, str]]:
+    """The tools that are MCP, and those that are not with why: the SDK takes all of a listing or nothing."""
+    for tool in tools:
+        if isinstance(tool, dict) and isinstance(schema := tool.get("inputSchema"), dict):
+            schema.setdefault("type", "object")
+    if _problem(tools, version) is None:
+        return tools, {}
+    judged = [(tool, _problem([tool], version)) for tool in tools]
+    dropped = {
+        tool["name"] if isinstance(tool, dict) and isinstance(tool.get("name"), str) else f"tool {number}": why
+        for number, (tool, why) in enumerate(judged)
+        if why is not None
+    }
+    return [tool for tool, why in judged if why is None], dropped
+
+
+def _problem(tools: list[Any], version: str | None) -> str | None:
+    listing = {"tools": tools, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    try:
+        validate_server_result("tools/list", version or "", listing)
+    except ValidationError as error:
+        return first_problem(error).removeprefix("tools.0.")
+    except (KeyError, ValueError):
+        return None  # a version the SDK does not know is its own failure
+    return None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, on one short line."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]
+
+
+def known(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") in CONTENT
+
+
+def placeholder(block: Any) -> dict[str, Any]:
+    kind = block.get("type") if isinstance(block, dict) else type(block).__name__
+    return {"type": "text", "text": f"[content of type {str(kind)[:50]!r}, not known to this host]"}
