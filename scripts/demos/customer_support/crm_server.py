@@ -147,7 +147,7 @@ def get_order(order_id: OrderId, customer_id: CustomerId, ctx: Context[Shop]) ->
 def list_orders(customer_id: CustomerId, ctx: Context[Shop], cursor: str | None = None) -> Orders:
     """The customer's orders, newest first, a page at a time."""
     sql = (
-        "SELECT order_id, status, ordered_on, sum(cents) / 100.0 AS total "
+        "SELECT order_id, orders.status, ordered_on, sum(cents) / 100.0 AS total "
         "FROM orders JOIN order_lines USING (order_id) WHERE customer_id = ? "
         "GROUP BY order_id ORDER BY ordered_on DESC, order_id"
     )
