@@ -12,7 +12,7 @@ from host.core.errors import ConfigError
 from host.core.policy import Verdict
 from host.core.settings import Config, Profile, ProviderConfig
 
-OFFLINE = "offline/planner"
+OFFLINE = "offline/recorded"
 OPENAI = "openai/gpt-5"
 
 

@@ -125,15 +125,15 @@ def test_the_model_is_flag_then_environment_then_file_then_key_then_offline(whol
         return choose_model(flag, config, environment())
 
     bare = merge([], environment())
-    assert chosen(config=bare)[0] == "offline/planner"
+    assert chosen(config=bare)[0] == "offline/recorded"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
-    assert chosen(config=bare)[0] == "offline/planner"
+    assert chosen(config=bare)[0] == "offline/recorded"
     assert "Anthropic wire is not available" in chosen(config=bare)[1]
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     assert chosen(config=bare)[0].startswith("openai/")
     assert chosen()[0] == "mine/big"
-    monkeypatch.setenv("AGENT_HOST_MODEL", "offline/recorded")
-    assert chosen()[0] == "offline/recorded"
+    monkeypatch.setenv("AGENT_HOST_MODEL", "offline/other")
+    assert chosen()[0] == "offline/other"
     assert chosen("openai/x")[0] == "openai/x"
     with pytest.raises(ConfigError, match="did you mean mine"):
         chosen("mime/x")

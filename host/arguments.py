@@ -1,0 +1,215 @@
+"""The command line as values. Imports nothing heavy: `--help` and `--version` must be quick."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from host import __version__
+
+COMMANDS = {
+    "run": "one prompt without a terminal; prints the answer",
+    "batch": "many prompts from a JSONL file, each a session of its own",
+    "demo": "run a demonstration in a scratch folder",
+    "session": "list, show, export or delete sessions",
+    "audit": "show, verify or export the record of sessions",
+    "policy": "explain what would happen to a call; test the rules",
+    "schema": "JSON Schema of events, commands and servers.toml",
+}
+EPILOG = (
+    "commands:\n"
+    + "\n".join(f"  {name:9} {what}" for name, what in COMMANDS.items())
+    + """
+
+exit codes: 0 done · 1 internal error · 2 usage · 3 config or consent · 4 authentication · 5 denied (--fail-on-denied)
+            6 limit reached · 7 a required server or the model is unavailable · 8 a log is damaged · 130 interrupted
+"""
+)
+
+
+class UsageError(Exception):
+    """The command line asks for what cannot be; exit 2."""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line: options stand before or after the command. Exits 2 on a mistake, 0 after --help."""
+    words, plain = list(arguments), []
+    if "--" in words:
+        cut = words.index("--")
+        words, plain = words[:cut], words[cut + 1 :]
+    command, words = _command(words)
+    parser = _parser(command)
+    options = parser.parse_intermixed_args(words)
+    options.command = command
+    if plain:
+        options.words = [*getattr(options, "words", []), *plain]
+    problem = _problem(options)
+    if problem:
+        parser.error(problem)
+    return options
+
+
+def _command(words: list[str]) -> tuple[str | None, list[str]]:
+    """The command among the words, and the words without it. A value of an option is no command."""
+    takes_value = {flag for action in _shared()._actions if action.nargs is None for flag in action.option_strings}
+    rest = list(words)
+    at = 0
+    while at < len(rest):
+        if rest[at] in COMMANDS:
+            return rest.pop(at), rest
+        if not rest[at].startswith("-") or rest[at] == "-":
+            return None, rest
+        if rest[at] in ("-r", "--resume"):
+            if at + 1 < len(rest) and rest[at + 1] not in COMMANDS and not rest[at + 1].startswith("-"):
+                at += 1
+            else:
+                rest[at] = "--resume="  # else it would take the word behind the command for an ID
+        elif rest[at] in takes_value:
+            at += 1
+        at += 1
+    return None, rest
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"agent-host {command}" if command else "agent-host",
+        description=COMMANDS[command] if command else "Chat with a model that uses the tools of MCP servers.",
+        epilog=None if command else EPILOG,
+        usage=None if command else "%(prog)s [options] [PROMPT]\n       %(prog)s COMMAND [options] …",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_shared()],
+        allow_abbrev=False,
+    )
+    if add := _ADD.get(command or "chat"):
+        add(parser)
+    return parser
+
+
+def _shared() -> argparse.ArgumentParser:
+    """The options that every command takes."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    add("-p", "--profile", metavar="NAME", help="profile of servers.toml (not the prompt: that is an argument)")
+    add("--config", metavar="FILE", type=Path, action="append", default=[], help="read FILE, not user and project file")
+    add("-m", "--model", metavar="PROVIDER/MODEL")
+    add("-c", "--continue", dest="latest", action="store_true", help="carry on the latest session")
+    add("-r", "--resume", metavar="ID", nargs="?", const="", help="carry on a session")
+    add("-C", "--cd", metavar="DIR", type=Path, help="work in DIR")
+    add("--output-format", choices=("text", "json", "stream-json"), default="text")
+    add("--input-format", choices=("text", "stream-json"), default="text")
+    add("--mode", choices=("read-only", "ask", "auto"))
+    add("--dangerously-bypass-approvals", dest="bypass", action="store_true", help="run what would be asked for")
+    add("--allow", metavar="SERVER.TOOL", action="append", default=[], help="approve calls of it in this run")
+    add("--fact", metavar="NAME=VALUE", action="append", default=[], help="set a session fact (NAME:=JSON: not a text)")
+    add("--trust", action="store_true", help="consent to the project's file and its servers, for this run")
+    add("--max-turns", metavar="N", type=_count, help="model requests for a prompt")
+    add("--max-budget-usd", metavar="X", type=_amount)
+    add("--max-tokens", metavar="N", type=_count)
+    add("--timeout", metavar="S", type=_amount, help="seconds for a prompt, without waiting for people")
+    add("--fail-on-denied", action="store_true", help="exit 5 if a call was denied or declined")
+    add("--json-schema", metavar="FILE", type=Path, help="the answer is JSON of this schema")
+    add("-v", "--verbose", action="store_true", help="say more on stderr")
+    add("--version", action="version", version=f"agent-host {__version__}")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _prompt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", metavar="PROMPT", nargs="*", help="quote it; - reads stdin")
+
+
+def _batch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE.jsonl", type=Path, help='lines of {"id", "prompt", "profile"?}; - is stdin'
+    )
+    parser.add_argument("--concurrency", metavar="N", type=_count, default=4)
+    _output(parser)
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="write to OUT, not to stdout")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?")
+    parser.add_argument("words", metavar="PROMPT", nargs="*")
+    parser.add_argument("--list", action="store_true", help="tell what there is")
+    parser.add_argument("--headless", action="store_true", help="without a terminal: one prompt, or stdin")
+
+
+def _session(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "show", "export", "delete"))
+    parser.add_argument("ids", metavar="ID", nargs="*")
+    parser.add_argument("--format", choices=("md", "json", "jsonl"), default="md", help="of an export")
+    _output(parser)
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("show", "verify", "export"))
+    parser.add_argument("ids", metavar="ID", nargs="*")
+    parser.add_argument("--format", choices=("md", "json", "jsonl"), default="jsonl", help="of an export")
+    parser.add_argument("--json", action="store_true", help="the findings of verify as JSON")
+    _output(parser)
+
+
+def _policy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("explain", "test"))
+    parser.add_argument("tool", metavar="SERVER.TOOL", nargs="?")
+    parser.add_argument("--args", metavar="JSON", default="{}", help="the call's arguments")
+    parser.add_argument("--json", action="store_true")
+
+
+_ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "chat": _prompt,
+    "run": _prompt,
+    "batch": _batch,
+    "demo": _demo,
+    "session": _session,
+    "audit": _audit,
+    "policy": _policy,
+}
+
+
+def _problem(options: argparse.Namespace) -> str | None:
+    """What argparse cannot see."""
+    words: list[str] = getattr(options, "words", [])
+    if options.profile and " " in options.profile:
+        return f"-p names a profile; to send a prompt: agent-host run {options.profile!r}"
+    if options.command is None and len(words) > 1:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        return f"unknown command {words[0]!r}; " + (
+            f"did you mean {near[0]}?" if near else "quote a prompt of many words"
+        )
+    if options.command == "run" and len([word for word in words if word != "-"]) > 1:
+        return "a prompt is one argument: quote it"
+    if options.command is None and (options.output_format != "text" or options.input_format != "text"):
+        return "--output-format and --input-format are for agent-host run"
+    if options.input_format == "stream-json" and options.output_format != "stream-json":
+        return "--input-format stream-json needs --output-format stream-json"
+    if options.latest and options.resume is not None:
+        return "--continue is the latest session, --resume one of your choice: give one of them"
+    for allowed in options.allow:
+        if not all(allowed.partition(".")):
+            return f"--allow {allowed}: write SERVER.TOOL"
+    for fact in options.fact:
+        if not all(fact.partition("=")[:2]):
+            return f"--fact {fact}: write NAME=VALUE"
+    return None

@@ -1,0 +1,112 @@
+"""The program: reads the command line, runs one command, ends in good order with a documented code."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from host.arguments import UsageError, parse
+
+if TYPE_CHECKING:
+    import argparse
+
+DONE, INTERNAL, USAGE, CONFIG, AUTH, UNAVAILABLE, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 7, 8, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program. Ends the process at once when all is closed, unless AGENT_HOST_NORMAL_EXIT=1."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    gc.disable()  # nothing that imports make is garbage; who stays turns it on again
+    code = run(options)
+    if os.environ.get("AGENT_HOST_NORMAL_EXIT") == "1":
+        return code
+    # Taking the interpreter down takes longer than many a run; everything of ours is closed and flushed by now.
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or DONE
+    os._exit(code)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one command; its exit code. What went wrong is told on stderr."""
+    try:
+        if options.cd is not None:
+            _change_folder(options)
+        command = import_module(f"host.commands.{options.command or 'chat'}")
+        code: int = command.main(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE  # whoever read our output had enough
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except UsageError as error:
+        return _told(str(error), USAGE)
+    except Exception as error:
+        return _failed(error, options)
+
+
+def _change_folder(options: argparse.Namespace) -> None:
+    try:
+        os.chdir(options.cd)
+    except OSError as error:
+        raise UsageError(f"-C {options.cd}: {error.strerror}") from None
+
+
+def _failed(error: Exception, options: argparse.Namespace) -> int:
+    from host.core.errors import ConfigError, HostError, ProviderError, StoreError
+
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        match leaf:
+            case UsageError():
+                return _told(str(leaf), USAGE)
+            case ConfigError():
+                return _told(str(leaf), CONFIG)
+            case ProviderError():
+                return _told(str(leaf), AUTH if leaf.auth else UNAVAILABLE)
+            case StoreError():
+                return _told(str(leaf), _damage(options))
+            case HostError():
+                return _told(str(leaf), USAGE)
+            case BrokenPipeError():
+                return DONE
+    # Values of variables are left out: they may hold what nobody should see.
+    for leaf in leaves:
+        where = "".join(traceback.format_tb(leaf.__traceback__)) if options.verbose else ""
+        sys.stderr.write(f"{where}agent-host: internal error: {type(leaf).__name__}: {leaf}\n")
+    return INTERNAL
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group of them, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _damage(options: argparse.Namespace) -> int:
+    """Whether the store failed because the log that was to be carried on is damaged."""
+    if not options.resume:
+        return INTERNAL
+    from host.config import environment
+    from host.store.log import verify
+
+    return DAMAGED if verify(environment().state_folder, options.resume)[1] else INTERNAL
+
+
+def _told(text: str, code: int) -> int:
+    sys.stderr.write("".join(f"agent-host: {line}\n" for line in text.splitlines()))
+    return code

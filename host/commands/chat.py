@@ -1,0 +1,134 @@
+"""`agent-host`: the chat in a terminal. The first frame comes before the engine is even imported."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from host.arguments import UsageError
+from host.commands.start import Begun, begin, terminal_ask
+from host.core.errors import HostError
+from host.core.types import SessionRow
+from host.frontends.handle import Door, Handle
+from host.store.host import HostStore
+
+SHOWN = 20
+
+
+def main(options: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("no terminal here: agent-host run PROMPT works without one")
+    if options.resume == "":
+        options.resume = _picked(options)
+    begun = begin(options, terminal_ask(options))
+    return anyio.run(_chat, options, begun)
+
+
+async def _chat(options: argparse.Namespace, begun: Begun) -> int:
+    from host.frontends.tui.app import run_chat
+
+    painted = anyio.Event()
+    door = LateDoor(painted)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_host, options, begun, door)
+        code = await run_chat(
+            door,
+            prompt=" ".join(options.words) or None,
+            resume=begun.resume,
+            profile=options.profile,
+            title=options.title if "title" in options else "agent-host",
+            notice="\n".join(begun.notices),
+            on_painted=painted.set,
+        )
+        painted.set()
+        door.left.set()
+    return code
+
+
+async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor) -> None:
+    """The host behind the door: begun once the first frame is painted, ended when the chat is left."""
+    await late.painted.wait()
+    if late.left.is_set():
+        return
+    try:
+        serving = await to_thread.run_sync(_import_engine)
+
+        async def front_end(door: Door, on_open: Callable[[Handle], None]) -> int:
+            late.open_for(door, on_open)
+            await late.left.wait()
+            return 0
+
+        await serving.serve(begun, serving.run_options(options, begun, attended=True), front_end)
+    except HostError as error:
+        late.fail(error)
+    finally:
+        gc.enable()
+
+
+def _import_engine() -> Any:
+    from host.commands import serve
+
+    return serve
+
+
+class LateDoor:
+    """A door that may be knocked at before there is a host behind it."""
+
+    def __init__(self, painted: anyio.Event) -> None:
+        self.painted = painted
+        self.left = anyio.Event()
+        self._ready = anyio.Event()
+        self._door: Door | None = None
+        self._error: HostError | None = None
+        self._on_open: Callable[[Handle], None] = lambda handle: None
+
+    def open_for(self, door: Door, on_open: Callable[[Handle], None]) -> None:
+        self._door, self._on_open = door, on_open
+        self._ready.set()
+
+    def fail(self, error: HostError) -> None:
+        self._error = error
+        self._ready.set()
+
+    async def open(self, resume: str | None = None, profile: str | None = None) -> Handle:
+        handle = await (await self._behind()).open(resume=resume, profile=profile)
+        self._on_open(handle)
+        return handle
+
+    async def close(self, handle: Handle) -> None:
+        await (await self._behind()).close(handle)
+
+    async def sessions(self) -> list[SessionRow]:
+        return await (await self._behind()).sessions()
+
+    async def _behind(self) -> Door:
+        await self._ready.wait()
+        if self._door is None:
+            raise self._error or HostError("the host has ended")
+        return self._door
+
+
+def _picked(options: argparse.Namespace) -> str:
+    """The session that the user picks from a list of the latest."""
+    from host.commands.session import line
+    from host.config import environment
+
+    store = HostStore(environment().state_folder)
+    try:
+        rows = store.sessions()[:SHOWN]
+    finally:
+        store.close()
+    for number, row in enumerate(rows, 1):
+        sys.stderr.write(f"{number:>3}  {line(row)}\n")
+    sys.stderr.write("Number of the session to carry on: ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline().strip()
+    if not (answer.isdigit() and 0 < int(answer) <= len(rows)):
+        raise UsageError("no session was picked")
+    return rows[int(answer) - 1].id

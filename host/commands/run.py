@@ -1,0 +1,79 @@
+"""`agent-host run`: one prompt, or commands from stdin, without a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import stat
+import sys
+
+import anyio
+
+from host.arguments import UsageError
+from host.commands.start import Begun, begin, terminal_ask
+
+PATIENCE = 0.25
+
+
+def main(options: argparse.Namespace) -> int:
+    prompt = prompt_of(options)
+    begun = begin(options, terminal_ask(options))
+    if prompt is None and begun.resume is None and options.input_format == "text":
+        raise UsageError("no prompt: give one, or - to read it from stdin")
+    if options.verbose or options.output_format == "text":
+        for notice in begun.notices:
+            sys.stderr.write(f"agent-host: {notice}\n")
+    return anyio.run(_run, options, begun, prompt)
+
+
+async def _run(options: argparse.Namespace, begun: Begun, prompt: str | None) -> int:
+    from host.commands.serve import OnOpen, run_options, serve
+    from host.frontends import headless
+    from host.frontends.handle import Door
+
+    async def front_end(door: Door, on_open: OnOpen) -> int:
+        return await headless.run(
+            door,
+            prompt,
+            resume=begun.resume,
+            profile=options.profile,
+            output=options.output_format,
+            input=options.input_format,
+            fail_on_denied=options.fail_on_denied,
+            on_open=on_open,
+        )
+
+    return await serve(begun, run_options(options, begun, options.input_format == "stream-json"), front_end)
+
+
+def prompt_of(options: argparse.Namespace) -> str | None:
+    """The prompt: the argument, stdin, or both (`run "Sum this up" < notes.txt`)."""
+    words = [word for word in options.words if word != "-"]
+    given = " ".join(words) if words else None
+    if options.input_format == "stream-json":
+        return given
+    if len(words) < len(options.words):
+        piped = sys.stdin.read()
+    elif given is not None:
+        piped = _waiting_input()
+    elif options.resume is None and not options.latest and not sys.stdin.isatty():
+        piped = sys.stdin.read()
+    else:
+        piped = ""
+    return "\n\n".join(part for part in (given, piped.strip()) if part) or None
+
+
+def _waiting_input() -> str:
+    """What is piped in beside a prompt. A pipe that stays silent is left alone: it may never end."""
+    if sys.stdin is None or sys.stdin.closed:
+        return ""
+    kind = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISREG(kind):
+        return sys.stdin.read()
+    if not stat.S_ISFIFO(kind):
+        return ""
+    if select.select([sys.stdin], [], [], PATIENCE)[0]:
+        return sys.stdin.read()
+    sys.stderr.write("agent-host: nothing came on stdin, so it is not read; add - to wait for it\n")
+    return ""

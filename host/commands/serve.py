@@ -1,0 +1,78 @@
+"""A host around one front end: opened, warned by signals, and closed in good order."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from host.commands.providers import Providers
+from host.commands.start import Begun, facts, json_schema, limits
+from host.core.events import Close, Interrupt
+from host.core.types import Grant
+from host.engine.host import Host, RunOptions
+from host.frontends.handle import Door, Handle
+
+INTERRUPTED = 130
+OnOpen = Callable[[Handle], None]
+
+
+def run_options(options: argparse.Namespace, begun: Begun, attended: bool) -> RunOptions:
+    """What the command line adds to the files. A detected model is no wish: a resumed session keeps its own."""
+    return RunOptions(
+        model=options.model or begun.env.agent_host_model,
+        mode=options.mode,
+        bypass=options.bypass,
+        grants=tuple(
+            Grant(server, tool, scope="run") for server, _, tool in (given.partition(".") for given in options.allow)
+        ),
+        facts=facts(options),
+        limits=limits(options),
+        json_schema=json_schema(options),
+        attended=attended,
+    )
+
+
+@dataclass(slots=True)
+class Stop:
+    """What a signal does: the first interrupts the turn and lets the front end finish, the second does not wait."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    handle: Handle | None = None
+    asked: bool = False
+
+    async def watch(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self.asked or self.handle is None:
+                    self.scope.cancel()
+                else:
+                    self.handle.submit(Interrupt())
+                    self.handle.submit(Close())
+                self.asked = True
+
+
+async def serve(begun: Begun, run_options: RunOptions, front_end: Callable[[Door, OnOpen], Awaitable[int]]) -> int:
+    """Run a front end to its end; the exit code."""
+    providers = Providers(begun.config)
+    stop = Stop()
+    code = INTERRUPTED
+    async with anyio.create_task_group() as tasks:
+
+        def on_open(handle: Handle) -> None:
+            stop.handle = handle
+            tasks.start_soon(providers.warm)
+
+        tasks.start_soon(stop.watch)
+        try:
+            async with Host(begun.config, run_options, providers.of) as host:
+                with stop.scope:
+                    code = await front_end(host, on_open)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await providers.close()
+        tasks.cancel_scope.cancel()
+    return INTERRUPTED if stop.asked else code

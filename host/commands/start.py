@@ -1,0 +1,123 @@
+"""From a command line to a configuration that may be used, with the consent it needs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from host.arguments import UsageError
+from host.config import Environment, choose_model, environment, loosens, merge, read_files, tightening
+from host.config.problems import nearest
+from host.consent import Ask, ask_in_terminal, settle
+from host.core.errors import ConfigError
+from host.core.settings import Config
+from host.share import base_prompt
+from host.store.files import Place
+from host.store.host import HostStore
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What to run with. `notices` are for the user to read; `resume` is a session that exists."""
+
+    env: Environment
+    config: Config
+    notices: tuple[str, ...]
+    resume: str | None = None
+
+
+def begin(options: argparse.Namespace, ask: Ask | None) -> Begun:
+    """Read the files, settle consent, choose the model. Raises ConfigError, or UsageError for a session unknown."""
+    env = environment()
+    resume = resumed(options, env.state_folder)
+    files = read_files(env, Path.cwd(), options.config)
+    notices: list[str] = []
+    for number, file in enumerate(files):
+        trust = options.trust or env.agent_host_trust
+        if file.origin == "project" and loosens(file) and not settle(file, env.state_folder, trust, ask):
+            files[number] = tightening(file)
+            notices.append(f"{file.path} is not used, for you did not consent; only its ask and deny rules hold")
+    config = merge(files, env, base_prompt())
+    if options.profile and options.profile not in config.profiles:
+        raise ConfigError(
+            f"-p {options.profile}: no such profile{nearest(options.profile, config.profiles)} "
+            f"(read: {', '.join(map(str, config.files)) or 'no servers.toml'})"
+        )
+    if options.bypass and config.forbid_bypass:
+        raise ConfigError("--dangerously-bypass-approvals: forbidden by forbid_bypass in a servers.toml")
+    model, why = choose_model(options.model, config, env)
+    if model.startswith("offline/") or options.verbose:
+        notices.append(f"model {model}: {why}")
+    return Begun(env, replace(config, model=model), tuple(notices), resume)
+
+
+def terminal_ask(options: argparse.Namespace) -> Ask | None:
+    """How to ask for consent: in a terminal where there is one, else not at all."""
+    talks = options.input_format == "text" and sys.stdin.isatty() and sys.stderr.isatty()
+    return ask_in_terminal if talks else None
+
+
+def resumed(options: argparse.Namespace, home: Path) -> str | None:
+    """The session that is to be carried on."""
+    if options.latest:
+        store = HostStore(home)
+        try:
+            latest = store.latest(options.profile)
+        finally:
+            store.close()
+        if latest is None:
+            raise UsageError("--continue: there is no session yet")
+        return latest
+    if options.resume == "":
+        raise UsageError("--resume needs an ID; agent-host session list shows them, --continue takes the latest")
+    if options.resume is not None:
+        must_exist(home, options.resume)
+    id: str | None = options.resume
+    return id
+
+
+def must_exist(home: Path, id: str) -> None:
+    """Raises UsageError for an id that names no session."""
+    if not Place(home, id).db.is_file() or "/" in id:
+        raise UsageError(f"no session {id!r} in {home}; agent-host session list shows them")
+
+
+def facts(options: argparse.Namespace) -> dict[str, Any]:
+    """`--fact NAME=TEXT` and `--fact NAME:=JSON`."""
+    found: dict[str, Any] = {}
+    for fact in options.fact:
+        name, _, value = fact.partition("=")
+        if name.endswith(":"):
+            name = name[:-1]
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"--fact {fact}: not JSON: {error}") from None
+        found[name] = value
+    return found
+
+
+def limits(options: argparse.Namespace) -> dict[str, Any]:
+    given = {
+        "turns": options.max_turns,
+        "usd": options.max_budget_usd,
+        "tokens": options.max_tokens,
+        "seconds": options.timeout,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def json_schema(options: argparse.Namespace) -> dict[str, Any] | None:
+    if options.json_schema is None:
+        return None
+    try:
+        schema = json.loads(options.json_schema.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"--json-schema {options.json_schema}: {error}") from None
+    if not isinstance(schema, dict):
+        raise UsageError(f"--json-schema {options.json_schema}: not a JSON object")
+    return schema
