@@ -1,0 +1,84 @@
+"""What every panel shares that asks a person: one question, its place among the others, keys that start out dead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+
+from host.core.events import Asked, Command
+from host.frontends.tui.draw import wrapped
+from host.frontends.tui.drawn import Drawn, flow
+
+DEAD = 0.4
+Clock = Callable[[], float]
+Submit = Callable[[Command], str | None]
+
+
+class Panel(Vertical, can_focus=True):
+    """A question docked above the prompt. Nothing in it is chosen beforehand, so a stray Enter does nothing, and
+    its keys are dead for a moment after it appears."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f8", "move(1)", "Next request", show=False),
+        Binding("f7", "move(-1)", "Previous request", show=False),
+    ]
+
+    class Move(Message):
+        """The user wants to see another open question."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def __init__(self, asked: Asked, place: tuple[int, int], submit: Submit, clock: Clock) -> None:
+        super().__init__(classes="panel")
+        self.asked = asked
+        self.place = place
+        self.answered = False
+        self._submit = submit
+        self._clock = clock
+        self._since = clock()
+        self.problem = Drawn(classes="problem")
+
+    @property
+    def armed(self) -> bool:
+        return not self.answered and self._clock() - self._since >= DEAD
+
+    def on_mount(self) -> None:
+        self.problem.display = False
+        self.place_at(*self.place)
+
+    def place_at(self, number: int, total: int) -> None:
+        self.place = number, total
+        self.border_subtitle = f"request {number} of {total}" if total > 1 else None
+
+    def send(self, command: Command) -> None:
+        """Answer, once. A refusal is shown, and the panel stays."""
+        if reason := self._submit(command):
+            self.tell(reason)
+        else:
+            self.answered = True
+
+    def tell(self, problem: str) -> None:
+        self.problem.display = bool(problem)
+        self.problem.show(lambda width: wrapped(f"✗ {problem}", width, "$error") if problem else [])
+
+    def action_move(self, step: int) -> None:
+        self.post_message(self.Move(step))
+
+
+class Keys(Drawn):
+    """Keys and what they do, side by side."""
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        super().__init__(classes="hints")
+        self.offer(*pairs)
+
+    def offer(self, *pairs: tuple[str, str]) -> None:
+        parts = [Content.assemble((f"[{key}]", "bold $accent"), f" {what}") for key, what in pairs]
+        self.show(lambda width: flow(parts, width))

@@ -1,0 +1,284 @@
+"""The pages beside the chat: sessions, servers, tools, help. Esc goes back from each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from host.core.text import safe
+from host.core.types import ToolSpec
+from host.frontends.handle import Door, SessionRow
+from host.frontends.tui.bars import STATES, Bar
+from host.frontends.tui.commands import COMMANDS, TYPING, label
+from host.frontends.tui.draw import columns, money, plural, wrapped
+from host.frontends.tui.drawn import Drawn
+from host.frontends.tui.link import Link
+
+NEW = "+new"
+SESSION_STATES = {
+    "waiting": ("⚑", "needs you", "$warning"),
+    "working": ("◐", "working", "$primary"),
+    "idle": ("✓", "done", "$success"),
+    "damaged": ("✗", "damaged", "$error"),
+}
+
+
+class Page(Screen[str | None]):
+    """A page over the chat, with its name, what its keys do, and a way back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+    AUTO_FOCUS = None
+    heading = ""
+    hints = "esc back"
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="column"):
+            bar = Bar("header")
+            bar.show(Content.styled(self.heading, "bold"), Content.styled(self.hints, "$quiet"))
+            yield bar
+            yield from self.body()
+
+    def body(self) -> ComposeResult:
+        yield from ()
+
+    def action_back(self) -> None:
+        self.dismiss(None)
+
+
+class Sessions(Page):
+    """Earlier sessions, youngest first. Gives back the id of the chosen one, or `NEW`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n,N", "new", "New session"),
+        Binding("slash", "filter", "Filter"),
+        Binding("down", "to_list", "Into the list", show=False),
+        Binding("ctrl+s", "back", "Back", show=False),
+    ]
+    heading = "Sessions"
+    hints = "enter open · n new · / filter · esc back"
+
+    def __init__(self, door: Door, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        super().__init__()
+        self._door = door
+        self._now = now
+        self.rows: list[SessionRow] = []
+        self.filter = Input(classes="filter", placeholder="filter")
+        self.list = OptionList(markup=False)
+
+    def body(self) -> ComposeResult:
+        yield self.filter
+        yield self.list
+
+    async def on_mount(self) -> None:
+        self.list.focus()
+        self.rows = await self._door.sessions()
+        self._fill()
+
+    def on_input_changed(self) -> None:
+        self._fill()
+
+    def _fill(self) -> None:
+        words = self.filter.value.lower().split()
+        rows = [
+            row
+            for row in self.rows
+            if all(w in f"{row.title} {row.profile} {row.model} {row.id} {row.state}".lower() for w in words)
+        ]
+        lines = columns([self._line(row) for row in rows]) if rows else []
+        self.list.clear_options()
+        self.list.add_options([Option(line, id=f"s{row.id}") for row, line in zip(rows, lines, strict=True)])
+        if not rows:
+            self.list.add_option(
+                Option(Content.styled("no session fits" if self.rows else "no sessions yet", "$quiet"), disabled=True)
+            )
+        self.list.highlighted = 0 if rows else None
+
+    def _line(self, row: SessionRow) -> tuple[Content, ...]:
+        glyph, word, style = SESSION_STATES.get(row.state, ("·", row.state, "$quiet"))
+        return (
+            Content.styled(f"{glyph} {safe(word, 12)}", style),
+            Content.styled(ago(row.at, self._now()), "$quiet"),
+            Content.styled(safe(row.profile, 18), "$accent"),
+            Content(safe(row.title or "(nothing said yet)", 52)),
+            Content.styled(f"{plural(row.turns, 'turn')}" + (f" · {money(row.usd)}" if row.usd else ""), "$quiet"),
+        )
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.dismiss((event.option.id or "s")[1:] or None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.list.action_select()
+
+    def action_new(self) -> None:
+        self.dismiss(NEW)
+
+    def action_filter(self) -> None:
+        self.filter.focus()
+
+    def action_to_list(self) -> None:
+        self.list.focus()
+
+    def action_back(self) -> None:
+        """From the filter to the list, from the list to the chat."""
+        if self.filter.has_focus:
+            self.list.focus()
+        else:
+            self.dismiss(None)
+
+
+class Servers(Page):
+    """Where each server stands; drawn anew while the page is open."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f2", "back", "Back", show=False)]
+    heading = "Servers"
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.link = link
+        self.table = Drawn(self.lines)
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(classes="page") as page:
+            page.can_focus = True
+            yield self.table
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    def refresh_page(self) -> None:
+        self.table.redraw()
+
+    def lines(self, width: int) -> list[Content]:
+        statuses = list(self.link.view.servers.values())
+        rows = []
+        for one in statuses:
+            glyph, style = STATES[one.state]
+            rows.append(
+                (
+                    Content.styled(f"{glyph} {one.state}", style),
+                    Content.styled(safe(one.server, 24), "bold"),
+                    Content(plural(one.tools, "tool") if one.tools else "–"),
+                    Content.styled(safe(one.protocol or "–", 12), "$quiet"),
+                )
+            )
+        lines: list[Content] = []
+        for one, line in zip(statuses, columns(rows) if rows else [], strict=True):
+            lines.append(line)
+            if one.detail:
+                lines += [Content(" " * 14) + part for part in wrapped(one.detail, width - 14, "$quiet")]
+            for tool, why in one.quarantined.items():
+                words = f"⚠ set aside: {tool}: {why} (agent-host lock reviews it)"
+                lines += [Content(" " * 14) + part for part in wrapped(words, width - 14, "$warning")]
+        return lines or [Content.styled("this session has no servers", "$quiet")]
+
+
+class Tools(Page):
+    """The tools the model is offered: what people said each does, and how it describes itself."""
+
+    heading = "Tools"
+    hints = "type to filter · esc back"
+
+    def __init__(self, tools: Sequence[ToolSpec], query: str) -> None:
+        super().__init__()
+        self.tools = tools
+        self.filter = Input(query, classes="filter", placeholder="filter")
+        self.table = Drawn(self.lines)
+
+    def body(self) -> ComposeResult:
+        yield self.filter
+        with VerticalScroll(classes="page", can_focus=False):
+            yield self.table
+
+    def on_mount(self) -> None:
+        self.filter.focus()
+
+    def on_input_changed(self) -> None:
+        self.table.redraw()
+
+    def key_down(self) -> None:
+        self.query_one(VerticalScroll).scroll_down(animate=False)
+
+    def key_up(self) -> None:
+        self.query_one(VerticalScroll).scroll_up(animate=False)
+
+    def key_pagedown(self) -> None:
+        self.query_one(VerticalScroll).scroll_page_down(animate=False)
+
+    def key_pageup(self) -> None:
+        self.query_one(VerticalScroll).scroll_page_up(animate=False)
+
+    def lines(self, width: int) -> list[Content]:
+        words = self.filter.value.lower().split()
+        found = [t for t in self.tools if all(w in f"{t.name} {t.title or ''} {t.description}".lower() for w in words)]
+        lines: list[Content] = [
+            Content.styled(f"{len(found)} of {plural(len(self.tools), 'tool')}", "$quiet"),
+            Content(""),
+        ]
+        for tool in found:
+            lines.append(Content.assemble((safe(tool.name), "bold"), "  ", effect(tool)))
+            lines += [
+                Content("  ") + line
+                for line in wrapped(tool.description.strip() or "no description", width - 2, "$quiet")
+            ]
+            lines.append(Content(""))
+        return lines
+
+
+def effect(tool: ToolSpec) -> Content:
+    """What a tool does to the world, and whether a person has said so."""
+    words = {"read": ("reads", "$success"), "write": ("writes", "$warning"), "destructive": ("may destroy", "$error")}[
+        tool.effect
+    ]
+    reach = " · open" if tool.open else " · closed"
+    return Content.assemble(words, (reach, "$quiet"), ("" if tool.confirmed else " · unconfirmed", "$warning"))
+
+
+class Help(Page):
+    """Keys and commands, from the one table of both."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f1", "back", "Back", show=False)]
+    heading = "Keys and commands"
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(classes="page") as page:
+            page.can_focus = True
+            yield Drawn(self.lines)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    @staticmethod
+    def lines(width: int) -> list[Content]:
+        rows = [
+            (
+                Content.styled(f"/{c.name} {c.argument}".rstrip(), "bold $accent"),
+                Content(", ".join(label(key) for key in c.keys)),
+                Content.styled(c.help + ("" if c.during_turn else " (not while a turn runs)"), "$quiet"),
+            )
+            for c in COMMANDS
+        ]
+        typing = [(Content.styled(key, "bold $accent"), Content.styled(what, "$quiet")) for key, what in TYPING]
+        return [*columns(rows), Content(""), Content.styled("While writing", "bold"), *columns(typing)]
+
+
+def ago(at: str, now: datetime) -> str:
+    """How long ago, in one word."""
+    try:
+        seconds = int((now - datetime.fromisoformat(at)).total_seconds())
+    except ValueError:
+        return ""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return "now"
