@@ -92,6 +92,10 @@ class Log:
         return self._place.session
 
     @property
+    def folder(self) -> Path:
+        return self._place.folder
+
+    @property
     def seq(self) -> int:
         """The number of the last row; 0 if there is none."""
         return self._head[0]

@@ -1,0 +1,106 @@
+"""Hostile text made safe to show, and secrets kept out of what is stored."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+# Invisible, though a character by its class: joiner, fillers, vowel carriers and selectors. One selector of
+# presentation behind a sign is how emoji are written; more of them in a row carry hidden data.
+_HIDDEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]"
+    "|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
+)
+_BLANKS = frozenset("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))))
+_SHORTEST = 6
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def safe(text: str, limit: int | None = None, keep_newlines: bool = False) -> str:
+    """Text of outside as it may reach a terminal: what is invisible or steers is shown as `␣U+202E`.
+
+    Controls, escape, bidi and zero-width characters, tags, lone surrogates, private and unassigned code points are
+    never in the result; line ends, and tabs as blanks, only with `keep_newlines`. A text longer than `limit` is cut
+    and ends in `…`.
+    """
+    long = limit is not None and len(text) > limit
+    if limit is not None:
+        text = text[: 2 * limit]
+    if keep_newlines:
+        text = text.replace("\r\n", "\n").replace("\t", "    ")
+        text = "\n".join(map(_shown, text.split("\n")))
+    else:
+        text = _shown(text)
+    if limit is not None and (long or len(text) > limit):
+        return text[: max(limit - 1, 0)] + "…"
+    return text
+
+
+def _shown(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in _BLANKS else _named(c) for c in text)
+    return text if text.isascii() else _HIDDEN.sub(lambda found: _named(found[0]), text)
+
+
+def _named(character: str) -> str:
+    return f"␣U+{ord(character):04X}"
+
+
+class Secrets:
+    """The values that the host knows to be secret, by name. A value under 6 characters is not looked for: it would
+    be found in anything."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        found: dict[str, str] = {}
+        for name, value in values.items():
+            if len(value) >= _SHORTEST:
+                for form in (value, *_escaped(value)):
+                    found.setdefault(form, f"⟦secret:{name}⟧")
+        self._marks = sorted(found.items(), key=lambda pair: -len(pair[0]))
+        self._needles = tuple(
+            {form.encode(errors="surrogatepass") for value in found for form in (value, *_escaped(value))}
+        )
+
+    def clean(self, text: str) -> str:
+        """The text with each known value, also as JSON writes it, replaced by `⟦secret:NAME⟧`."""
+        if not any(value in text for value, _ in self._marks):
+            return text
+        return _replaced(text, self._marks)
+
+    def clean_bytes(self, json_body: bytes) -> bytes:
+        """JSON with each known value in its texts replaced; all else stays byte for byte, and the very same object
+        comes back if there was none. Numbers are left alone: their readers need numbers."""
+        if not any(needle in json_body for needle in self._needles):
+            return json_body
+        cleaned = _STRING.sub(self._clean_string, json_body.decode()).encode()
+        return json_body if cleaned == json_body else cleaned
+
+    def _clean_string(self, found: re.Match[str]) -> str:
+        text = json.loads(found[0], strict=False)
+        cleaned = self.clean(text)
+        if cleaned == text:
+            return found[0]
+        quoted = json.dumps(cleaned, ensure_ascii=False)
+        return quoted if _encodable(quoted) else json.dumps(cleaned)
+
+
+def _escaped(value: str) -> tuple[str, str]:
+    """A value as it stands inside a JSON string, by both habits."""
+    return json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]
+
+
+def _replaced(text: str, marks: Sequence[tuple[str, str]]) -> str:
+    """Longest value first; what was put in is not searched again."""
+    if not marks:
+        return text
+    (value, mark), rest = marks[0], marks[1:]
+    return mark.join(_replaced(piece, rest) for piece in text.split(value))
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

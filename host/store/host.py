@@ -1,0 +1,113 @@
+"""What outlives sessions: the index of them, and what people consented to. One small file, shared by processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from host.core.errors import StoreError
+from host.store.files import Place, guarded, owned
+
+FORMAT = 1
+_WAIT = 5.0
+_LIVE = ("working", "waiting")
+_SCHEMA = (
+    "CREATE TABLE session(id TEXT PRIMARY KEY, title TEXT NOT NULL, profile TEXT NOT NULL, model TEXT NOT NULL, "
+    "at TEXT NOT NULL, turns INTEGER NOT NULL, usd REAL NOT NULL, state TEXT NOT NULL)",
+    "CREATE TABLE consent(subject TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY(subject, digest))",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting, damaged, or
+    interrupted where the process that worked or waited is gone."""
+
+    id: str
+    title: str
+    profile: str
+    model: str
+    at: str
+    turns: int
+    usd: float
+    state: str
+
+
+class HostStore:
+    """The open host.db. Any thread may call; what one process writes the next reader sees."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "host.db"
+        self._turn = Lock()
+        with guarded(self._path, "cannot open the index of sessions"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise StoreError(f"{self._path} was written by a newer agent-host (format {version}); upgrade to use it")
+        if version == 0:
+            self._db.execute("BEGIN IMMEDIATE")
+            # Another process may have been first, between our look and our turn.
+            if self._db.execute("PRAGMA user_version").fetchone() == (0,):
+                for table in _SCHEMA:
+                    self._db.execute(table)
+                self._db.execute(f"PRAGMA user_version={FORMAT}")
+            self._db.execute("COMMIT")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def upsert(
+        self, id: str, title: str, profile: str, model: str, at: str, turns: int, usd: float, state: str
+    ) -> None:
+        """Put a session's line, new or anew."""
+        self._run("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                  (id, title, profile, model, at, turns, usd, state))  # fmt: skip
+
+    def sessions(self) -> list[IndexRow]:
+        """All sessions, the newest first, with their states as they are now."""
+        found = self._run("SELECT id, title, profile, model, at, turns, usd, state FROM session ORDER BY at DESC, id")
+        return [self._now(IndexRow(*row)) for row in found]
+
+    def latest(self, profile: str | None = None) -> str | None:
+        """The id of the newest session whose log is there, of one profile or of any."""
+        rows = (row for row in self.sessions() if profile is None or row.profile == profile)
+        return next((row.id for row in rows if Place(self._folder, row.id).db.exists()), None)
+
+    def forget(self, id: str) -> None:
+        """Take a session's line away; its log is another matter."""
+        self._run("DELETE FROM session WHERE id = ?", (id,))
+
+    def consent(self, subject: str, digest: str, at: str) -> None:
+        """A person agreed that `subject` (a file and a server in it) runs what has this digest."""
+        self._run("INSERT OR REPLACE INTO consent VALUES (?, ?, ?)", (subject, digest, at))
+
+    def consented(self, subject: str, digest: str) -> bool:
+        """Whether exactly this was agreed to."""
+        return bool(self._run("SELECT 1 FROM consent WHERE subject = ? AND digest = ?", (subject, digest)))
+
+    def close(self) -> None:
+        with self._turn, guarded(self._path, "cannot close the index of sessions"):
+            self._db.close()
+
+    def _now(self, row: IndexRow) -> IndexRow:
+        if row.state in _LIVE and not owned(Place(self._folder, row.id).lock):
+            return replace(row, state="interrupted")
+        return row
+
+    def _run(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._turn, guarded(self._path, "cannot use the index of sessions"):
+            return self._db.execute(sql, values).fetchall()
