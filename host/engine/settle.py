@@ -266,10 +266,18 @@ def question(request_id: str, call: Call, request: Mapping[str, Any]) -> ev.Aske
     decision = call.decision
     if request.get("method") != "elicitation/create" or decision is None:
         return None
-    about = {"request_id": request_id, "server": decision.server, "call_id": call.id, "tool": decision.tool}
-    if params.get("mode") == "url":
-        return ev.Asked(**about, about="url", url=params.get("url"), message=params.get("message"))
-    return ev.Asked(**about, about="form", message=params.get("message"), schema=params.get("requestedSchema"))
+    url = params.get("mode") == "url"
+    return ev.Asked(
+        request_id,
+        "url" if url else "form",
+        decision.server,
+        call.id,
+        tool=decision.tool,
+        remote_name=decision.remote_name,
+        message=params.get("message"),
+        schema=None if url else params.get("requestedSchema"),
+        url=params.get("url") if url else None,
+    )
 
 
 def given(session: Session, call: Call) -> dict[str, Any]:
