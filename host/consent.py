@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from host.config import ConfigFile
 from host.core.errors import ConfigError
@@ -115,7 +116,7 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
 def _start_lines(start: Start) -> list[str]:
     return [
         f"Server {start.server} starts a program with your rights, outside any sandbox:",
-        f"  runs      {json.dumps(start.argv)}",
+        f"  runs      {_quoted(start.argv)}",
         f"  which is  {_shown(start.executable) if start.executable else 'not found on this machine'}",
         f"  in        {_shown(start.cwd)}",
         *([f"  sets      {_shown(', '.join(start.sets))}"] if start.sets else []),
@@ -125,13 +126,18 @@ def _start_lines(start: Start) -> list[str]:
 
 
 def _rule_line(rule: Rule) -> str:
-    conditions = f" when {json.dumps(rule.args)}" if rule.args else ""
+    conditions = f" when {_quoted(rule.args)}" if rule.args else ""
     return f"It allows {_shown(f'{rule.server}.{rule.tool}')} without asking{conditions}"
 
 
 def _shown(text: str) -> str:
     """The text itself where it is plain; else as a JSON string, so that no look-alike passes."""
-    return text if text.isascii() and text.isprintable() else json.dumps(text)
+    return text if text.isascii() and text.isprintable() else _quoted(text)
+
+
+def _quoted(value: Any) -> str:
+    """JSON in plain ASCII: every other character is written as its number."""
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def ask_in_terminal(text: str) -> bool:

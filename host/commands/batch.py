@@ -45,7 +45,7 @@ async def _run(options: argparse.Namespace, begun: Begun, lines: list[dict[str, 
                 on_done=_progress(len(lines)),
             )
 
-    return await serve(begun, run_options(options, begun, attended=False), front_end)
+    return await serve(begun, run_options(options, begun, attended=False), front_end, warm_first=True)
 
 
 def read_lines(options: argparse.Namespace) -> list[tuple[int, dict[str, Any]]]:

@@ -6,6 +6,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,6 +19,7 @@ from host.core.types import SessionRow
 from host.frontends.handle import Door, Handle
 from host.store.host import HostStore
 
+INTERRUPTED = 130
 SHOWN = 20
 
 
@@ -35,36 +37,41 @@ async def _chat(options: argparse.Namespace, begun: Begun) -> int:
 
     painted = anyio.Event()
     door = LateDoor(painted)
+    code = INTERRUPTED
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_host, options, begun, door)
-        code = await run_chat(
-            door,
-            prompt=" ".join(options.words) or None,
-            resume=begun.resume,
-            profile=options.profile,
-            title=options.title if "title" in options else "agent-host",
-            notice="\n".join(begun.notices),
-            on_painted=painted.set,
-        )
+        chatting = anyio.CancelScope()
+        tasks.start_soon(_host, options, begun, door, chatting)
+        with chatting:
+            code = await run_chat(
+                door,
+                prompt=" ".join(options.words) or None,
+                resume=begun.resume,
+                profile=options.profile,
+                title=options.title if "title" in options else "agent-host",
+                notice="\n".join(begun.notices),
+                on_painted=painted.set,
+            )
         painted.set()
         door.left.set()
     return code
 
 
-async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor) -> None:
-    """The host behind the door: begun once the first frame is painted, ended when the chat is left."""
+async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor, chatting: anyio.CancelScope) -> None:
+    """The host behind the door: begun once the first frame is painted, ended when the chat is left. A signal ends
+    the host first, and then the chat."""
     await late.painted.wait()
     if late.left.is_set():
         return
     try:
         serving = await to_thread.run_sync(_import_engine)
 
-        async def front_end(door: Door, on_open: Callable[[Handle], None]) -> int:
-            late.open_for(door, on_open)
+        async def front_end(door: Door, on_open: Callable[[Handle | None], None]) -> int:
+            late.open_for(door, partial(on_open, None))
             await late.left.wait()
             return 0
 
         await serving.serve(begun, serving.run_options(options, begun, attended=True), front_end)
+        chatting.cancel()
     except HostError as error:
         late.fail(error)
     finally:
@@ -86,9 +93,9 @@ class LateDoor:
         self._ready = anyio.Event()
         self._door: Door | None = None
         self._error: HostError | None = None
-        self._on_open: Callable[[Handle], None] = lambda handle: None
+        self._on_open: Callable[[], None] = lambda: None
 
-    def open_for(self, door: Door, on_open: Callable[[Handle], None]) -> None:
+    def open_for(self, door: Door, on_open: Callable[[], None]) -> None:
         self._door, self._on_open = door, on_open
         self._ready.set()
 
@@ -98,7 +105,7 @@ class LateDoor:
 
     async def open(self, resume: str | None = None, profile: str | None = None) -> Handle:
         handle = await (await self._behind()).open(resume=resume, profile=profile)
-        self._on_open(handle)
+        self._on_open()
         return handle
 
     async def close(self, handle: Handle) -> None:

@@ -6,6 +6,7 @@ import argparse
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import anyio
 
@@ -17,7 +18,7 @@ from host.engine.host import Host, RunOptions
 from host.frontends.handle import Door, Handle
 
 INTERRUPTED = 130
-OnOpen = Callable[[Handle], None]
+OnOpen = Callable[[Handle | None], None]
 
 
 def run_options(options: argparse.Namespace, begun: Begun, attended: bool) -> RunOptions:
@@ -55,22 +56,33 @@ class Stop:
                 self.asked = True
 
 
-async def serve(begun: Begun, run_options: RunOptions, front_end: Callable[[Door, OnOpen], Awaitable[int]]) -> int:
-    """Run a front end to its end; the exit code."""
+async def serve(
+    begun: Begun, run_options: RunOptions, front_end: Callable[[Door, OnOpen], Awaitable[int]], warm_first: bool = False
+) -> int:
+    """Run a front end to its end; the exit code.
+
+    It tells when its session is open; the handle it gives then is interrupted by a signal, and without one the front
+    end itself is cancelled. One session imports its model's client while its servers start; with many (`warm_first`)
+    that would only hold up the first.
+    """
     providers = Providers(begun.config)
     stop = Stop()
     code = INTERRUPTED
     async with anyio.create_task_group() as tasks:
 
-        def on_open(handle: Handle) -> None:
+        def on_open(handle: Handle | None) -> None:
             stop.handle = handle
-            tasks.start_soon(providers.warm)
+            if not warm_first:
+                tasks.start_soon(providers.warm)
 
         tasks.start_soon(stop.watch)
         try:
+            if warm_first:
+                await providers.warm()
             async with Host(begun.config, run_options, providers.of) as host:
                 with stop.scope:
-                    code = await front_end(host, on_open)
+                    # It is given back only the handles that it gave out.
+                    code = await front_end(cast(Door, host), on_open)
         finally:
             with anyio.CancelScope(shield=True):
                 await providers.close()
