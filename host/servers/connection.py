@@ -38,7 +38,8 @@ Raw = RootModel[dict[str, Any]]
 
 
 class Connection:
-    """`tools` have no exposed name yet: names are given over all servers of a session."""
+    """`ready` is whether it ever was. `tools` have no exposed name yet: names are given over all servers of a
+    session."""
 
     def __init__(
         self, config: ServerConfig, env: Mapping[str, str], log: ServerLog, mode: str, tap: Tap | None = None
@@ -88,7 +89,6 @@ class Connection:
                 tasks.start_soon(self._listen)
             await self.process.ended.wait()
             tasks.cancel_scope.cancel()
-        self.ready = False
 
     # --- the listing
 

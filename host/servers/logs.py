@@ -15,16 +15,16 @@ class ServerLog:
     def __init__(self) -> None:
         self.stderr: deque[str] = deque(maxlen=LINES)
         self.noise: deque[str] = deque(maxlen=NOISE)
-        self.noisy = 0
+        self.noisy = self.dropped = 0
 
     def heard(self, line: bytes) -> None:
         """One line of stderr."""
         self.stderr.append(line[:WIDTH].decode("utf-8", "replace").rstrip())
 
-    def ignored(self, line: bytes, why: str) -> None:
-        """One line of stdout that was not a message, or one that was not taken."""
+    def ignored(self, line: bytes) -> None:
+        """One line of stdout that was not a message."""
         self.noisy += 1
-        self.noise.append(f"{why}: {line[:200].decode('utf-8', 'replace').rstrip()}")
+        self.noise.append(line[:200].decode("utf-8", "replace").rstrip())
 
     def last(self) -> str:
         """The last thing it said on stderr; empty if nothing."""
@@ -32,5 +32,9 @@ class ServerLog:
 
     def lines(self) -> list[str]:
         """Everything kept, for reading."""
-        count = [f"[{self.noisy} lines on stdout were not taken; the last of them:]"] if self.noisy else []
-        return [*self.stderr, *count, *self.noise]
+        lines = list(self.stderr)
+        if self.dropped:
+            lines.append(f"[{self.dropped} notifications were dropped: they came too fast]")
+        if self.noisy:
+            lines += [f"[{self.noisy} lines on stdout were not messages; the last of them:]", *self.noise]
+        return lines

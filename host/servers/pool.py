@@ -15,7 +15,7 @@ from host.core.errors import HostError
 from host.core.settings import ServerConfig
 from host.core.source import ServerStatus, ToolSource
 from host.core.types import ToolSpec
-from host.servers.supervisor import Supervisor
+from host.servers.supervisor import BACKOFF, Supervisor
 
 OnStatus = Callable[[ServerStatus], None]
 OnTools = Callable[[str, list[ToolSpec], dict[str, str]], None]
@@ -26,12 +26,17 @@ class SessionServers:
     """The servers of one session. `statuses` are live."""
 
     def __init__(
-        self, configs: Sequence[ServerConfig], on_status: OnStatus, on_tools: OnTools, facts: Mapping[str, Any]
+        self,
+        configs: Sequence[ServerConfig],
+        on_status: OnStatus,
+        on_tools: OnTools,
+        facts: Mapping[str, Any],
+        backoff: tuple[float, float],
     ) -> None:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
         self._supervisors = {
-            config.name: Supervisor(config, facts, self._status_changed, self._relist)
+            config.name: Supervisor(config, facts, self._status_changed, self._relist, backoff)
             for config in configs
             if config.enabled
         }
@@ -80,6 +85,11 @@ class SessionServers:
         for supervisor in self._supervisors.values():
             supervisor.know(facts)
 
+    @property
+    def closed(self) -> bool:
+        """Whether all of them have ended for good."""
+        return all(supervisor.closed.is_set() for supervisor in self._supervisors.values())
+
     async def close(self) -> None:
         """End all of them, in parallel."""
         for supervisor in self._supervisors.values():
@@ -120,7 +130,8 @@ class SessionServers:
 class Pool:
     """Owns the tasks of all connections. Leaving it ends every server."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff: tuple[float, float] = BACKOFF) -> None:
+        self._backoff = backoff
         self._tasks = anyio.create_task_group()
         self._sessions: list[SessionServers] = []
 
@@ -145,8 +156,8 @@ class Pool:
         facts: Mapping[str, Any],
     ) -> SessionServers:
         """Start the servers of a session, all in parallel, and return at once."""
-        servers = SessionServers(configs, on_status, on_tools, facts)
-        self._sessions.append(servers)
+        servers = SessionServers(configs, on_status, on_tools, facts, self._backoff)
+        self._sessions = [other for other in self._sessions if not other.closed] + [servers]
         servers.start(self._tasks)
         return servers
 

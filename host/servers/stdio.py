@@ -90,7 +90,7 @@ class ServerProcess:
         guard = _guard(self._process.pid)
         inbox, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         from_session, outbox = anyio.create_memory_object_stream[SessionMessage](0)
-        async with anyio.create_task_group() as tasks:
+        async with to_session, from_session, outbox, anyio.create_task_group() as tasks:
             for task in (self._read, self._watch):
                 tasks.start_soon(task, inbox)
             tasks.start_soon(self._write, outbox, inbox)
@@ -106,7 +106,6 @@ class ServerProcess:
                     await self._stop()
                     _dismiss(guard)
                 tasks.cancel_scope.cancel()
-        outbox.close()
 
     async def _start(self) -> Process:
         config = self._config

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from host.servers.connection import Connection
 
 BACKOFF = (0.5, 30.0)
+"""Seconds before the first restart, which double up to the last."""
 QUICK_SECONDS = 30.0
 QUICK_FAILURES = 5
 _FACT = re.compile(r"\$\{fact\.([A-Za-z0-9_-]+)\}")
@@ -34,6 +35,7 @@ class Supervisor:
         facts: Mapping[str, Any],
         on_status: Callable[[ServerStatus], None],
         on_tools: Callable[[], None],
+        backoff: tuple[float, float] = BACKOFF,
     ) -> None:
         self.config = config
         self.log = ServerLog()
@@ -43,7 +45,7 @@ class Supervisor:
         self.settled = anyio.Event()
         self.closed = anyio.Event()
         self._facts = dict(facts)
-        self._on_status, self._on_tools = on_status, on_tools
+        self._on_status, self._on_tools, self._backoff = on_status, on_tools, backoff
         self._connection: Connection | None = None
         self._modes: tuple[str, ...] = ("auto", "legacy")
         self._changed = anyio.Event()
@@ -69,7 +71,6 @@ class Supervisor:
                     await self._keep(module.Connection)
                     self._wanted = anyio.Event()
                     await self._wanted.wait()
-                    self._set("starting")
         finally:
             self._set("closed")
             self.closed.set()
@@ -85,7 +86,6 @@ class Supervisor:
         while True:
             if self._again:
                 failures, self._again = 0, False
-                self._set("restarting", "restarted by hand")
             began = anyio.current_time()
             reason, ready = await self._live(connect)
             ever = ever or ready
@@ -96,7 +96,7 @@ class Supervisor:
                 self._give_up(f"{reason}; it stopped {failures} times in a row" if ever else reason)
                 return
             self._set("restarting", reason)
-            await self._pause(min(BACKOFF[0] * 2 ** (failures - 1), BACKOFF[1]))
+            await self._pause(min(self._backoff[0] * 2 ** (failures - 1), self._backoff[1]))
 
     async def _pause(self, seconds: float) -> None:
         with anyio.CancelScope() as self._life, anyio.move_on_after(seconds):
@@ -105,24 +105,20 @@ class Supervisor:
     async def _live(self, connect: Callable[..., Connection]) -> tuple[str, bool]:
         """One start and what comes of it: why it ended, and whether it was ever ready. A server that does not
         survive the question which era it is of gets a second process, which is not asked."""
-        reason, ready = "", False
+        reason, connection = "", None
         with anyio.CancelScope() as self._life:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._hurry, self._life)
                 for mode in self._modes:
                     connection = connect(self.config, self._env(), self.log, mode)
                     reason = await connection.run(lambda c=connection: self._listed(c))  # type: ignore[misc]
-                    ready = self._connection is not None
-                    self._connection = None
-                    if ready:
+                    if connection.ready:
                         self._modes = (mode,)
-                    if ready or not connection.process.spawned:
+                    if connection.ready or not connection.process.spawned:
                         break
                 tasks.cancel_scope.cancel()
-        if self._life.cancelled_caught:
-            ready, self._connection = ready or self._connection is not None, None
-            reason = reason or self.status.detail
-        return reason, ready
+        self._connection = None
+        return reason or self.status.detail, connection is not None and connection.ready
 
     async def _hurry(self, life: anyio.CancelScope) -> None:
         """Who is not ready in time is not waited for any longer, also not while its process is put down."""
@@ -178,9 +174,12 @@ class Supervisor:
 
     async def _ready(self) -> Connection | None:
         with anyio.move_on_after(self.config.startup_timeout):
-            while self.status.state in ("starting", "restarting"):
+            while self.status.state in ("starting", "restarting") or self._dying():
                 await self._changed.wait()
         return self._connection
+
+    def _dying(self) -> bool:
+        return self._connection is not None and self._connection.process.ended.is_set()
 
     def know(self, facts: Mapping[str, Any]) -> None:
         """Facts that were set since. A server that waits for one is started with it; one that runs keeps its own."""
@@ -189,7 +188,10 @@ class Supervisor:
 
     def restart(self) -> None:
         """End this life, or the rest after giving up, and begin anew."""
-        self._again = True
+        if self.status.state in ("waiting", "closed"):
+            return
+        self._again, self._connection = True, None
+        self._set("restarting", "restarted by hand")
         self._wanted.set()
         self._life.cancel()
 

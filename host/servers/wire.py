@@ -76,7 +76,7 @@ class Wire:
         self._log = log
         self._awaited: dict[int | str, tuple[str, str | None]] = {}
         self._version: str | None = None
-        self._second, self._notified, self._wasted = 0.0, 0, 0
+        self._second, self._notified, self._useless = 0.0, 0, 0
 
     def sent(self, message: JSONRPCMessage) -> None:
         """Note what goes out, before it goes out."""
@@ -92,7 +92,7 @@ class Wire:
     def received(self, line: bytes, now: float) -> list[JSONRPCMessage]:
         """The messages of one line; several where it is a batch, none where it is noise. Raises Refused."""
         if now - self._second >= 1:
-            self._second, self._notified, self._wasted = now, 0, 0
+            self._second, self._notified, self._useless = now, 0, 0
         if not line.strip():
             return []
         try:
@@ -111,12 +111,13 @@ class Wire:
         except ValidationError as error:
             if asked is not None:
                 return failure(item["id"], first_problem(error))
-            self._waste(line, "not a message")
+            self._noise(line)
             return None
         if isinstance(message, JSONRPCNotification):
             self._notified += 1
             if self._notified > NOTIFICATIONS:
-                self._waste(line, f"more than {NOTIFICATIONS} notifications a second")
+                self._log.dropped += 1
+                self._wasted()
                 return None
         return message
 
@@ -136,15 +137,19 @@ class Wire:
         found = _ID_FIRST.match(line[:300])
         if found is None and _NO_ID_FIRST.match(line[:300]):
             found = _ID_LAST.search(line[-100:])
-        if found is not None and self._awaited.pop(int(found[1]), None):
+        if found is not None and int(found[1]) in self._awaited:
+            del self._awaited[int(found[1])]
             return [failure(int(found[1]), why)]
-        self._waste(line, "not a message")
+        self._noise(line)
         return []
 
-    def _waste(self, line: bytes, why: str) -> None:
-        self._log.ignored(line, why)
-        self._wasted += 1
-        if self._wasted > FLOOD:
+    def _noise(self, line: bytes) -> None:
+        self._log.ignored(line)
+        self._wasted()
+
+    def _wasted(self) -> None:
+        self._useless += 1
+        if self._useless > FLOOD:
             raise Refused(f"it wrote more than {FLOOD} useless lines within a second")
 
     def _repair(self, method: str, version: str | None, result: dict[str, Any]) -> None:
