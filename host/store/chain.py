@@ -51,7 +51,7 @@ def seed(session: str) -> bytes:
 
 def seal(salt: bytes, seq: int, at: str, kind: str, body: bytes) -> bytes:
     """The digest of a row. Salted, so that an erased body cannot be guessed from it."""
-    when, what = at.encode(), kind.encode()
+    when, what = at.encode(errors="surrogateescape"), kind.encode(errors="surrogateescape")
     return sha256(_HEAD.pack(salt, seq, len(when), len(what), len(body)) + when + what + body).digest()
 
 

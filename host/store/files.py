@@ -21,6 +21,8 @@ from host.core.errors import StoreError
 from host.core.types import canonical
 
 MARK = b"\0blob "  # no JSON begins with NUL, so a stub is never a body
+# sqlite3 cannot decode its own message about a file of noise.
+FAULTS = (sqlite3.Error, OSError, UnicodeDecodeError)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _TRIES = 5
 
@@ -65,11 +67,11 @@ def guarded(path: Path, doing: str) -> Iterator[None]:
     """Turn whatever the disk or sqlite say into a StoreError that names the file and the remedy."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except FAULTS as error:
         raise StoreError(f"{path}: {doing}: {error}; {remedy(error)}") from error
 
 
-def remedy(error: sqlite3.Error | OSError) -> str:
+def remedy(error: Exception) -> str:
     """What a person can do about it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     number = getattr(error, "errno", None)
@@ -77,13 +79,13 @@ def remedy(error: sqlite3.Error | OSError) -> str:
         return "free some space on this disk"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program holds the file: close it and try again"
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeDecodeError):
         return "the file is damaged: restore a copy or move it away; `agent-host audit verify` tells what is whole"
     if code in (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or isinstance(
         error, PermissionError
     ):
         return "check who owns the file and its folder, and their rights"
-    return "check the disk and the rights of this folder"
+    return "check the disk (is it full?) and the rights of this folder"
 
 
 def take(path: Path) -> int | None:

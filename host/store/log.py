@@ -44,12 +44,16 @@ class Log:
         with guarded(place.db, "cannot create the session"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.db.parent.mkdir(mode=0o700, exist_ok=True)
-            if place.db.exists():
-                raise StoreError(f"there is a session {session} already; resume it, or choose another id")
             lock = _take(place)
             try:
+                if place.db.exists():
+                    raise StoreError(f"there is a session {session} already; resume it, or choose another id")
                 os.close(os.open(place.db, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-                return cls._own(place, lock)
+                try:
+                    return cls._own(place, lock)
+                except BaseException:
+                    _remove(place)
+                    raise
             except BaseException:
                 os.close(lock)
                 raise
@@ -200,15 +204,19 @@ def delete_log(folder: Path, session: str) -> None:
         must_exist(place)
         lock = _take(place)
         try:
-            add_head(folder, {"session": session, "deleted": True})
             if place.blobs.exists():
                 shutil.rmtree(place.blobs)
-            # The .db goes last: while it stands, an interrupted deletion can be repeated.
-            for suffix in ("-wal", "-shm", ""):
-                place.db.with_name(place.db.name + suffix).unlink(missing_ok=True)
-            place.lock.unlink(missing_ok=True)
+            # Emptied first, so that a full disk has room for the note; while it stands, all this can be repeated.
+            os.truncate(place.db, 0)
+            add_head(folder, {"session": session, "deleted": True})
+            _remove(place)
         finally:
             os.close(lock)
+
+
+def _remove(place: Place) -> None:
+    for path in (place.wal, place.db.with_name(f"{place.session}.db-shm"), place.db, place.lock):
+        path.unlink(missing_ok=True)
 
 
 def _take(place: Place) -> int:

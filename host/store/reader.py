@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from host.core.errors import StoreError
 from host.store.chain import Damage, Stored, inspect
-from host.store.files import MARK, Place, blob_fault, guarded, heads, whole
+from host.store.files import FAULTS, MARK, Place, blob_fault, guarded, heads, whole
 
 FORMAT = 1
 WAIT = 1.0
@@ -90,7 +90,7 @@ def _examine(place: Place, marks: list[tuple[int, str]]) -> list[Damage]:
         return look(place, lambda db: _inspect(db, place, marks))
     except NewerFormat as error:
         return [Damage(place.session, 0, "newer", str(error))]
-    except (sqlite3.Error, OSError, StoreError) as error:
+    except (*FAULTS, StoreError) as error:
         return [Damage(place.session, 0, "unreadable", f"{place.db}: {error}")]
 
 
@@ -120,7 +120,7 @@ def look(place: Place, read: Callable[[sqlite3.Connection], T]) -> T:
     if before := _still(place):
         try:
             value = _through(place, "immutable=1", read)
-        except (sqlite3.Error, StoreError):
+        except (*FAULTS, StoreError):
             if _still(place) == before:
                 raise
         else:
@@ -140,6 +140,7 @@ def _still(place: Place) -> tuple[int, int, int] | None:
 def _through(place: Place, mode: str, read: Callable[[sqlite3.Connection], T]) -> T:
     uri = f"{place.db.absolute().as_uri()}?{mode}"
     with closing(sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None)) as db:
+        db.text_factory = _text
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise NewerFormat(f"{place.db} was written by a newer agent-host (format {version}); upgrade to read it")
@@ -149,3 +150,8 @@ def _through(place: Place, mode: str, read: Callable[[sqlite3.Connection], T]) -
         elif objects != [(SCHEMA,)]:
             raise StoreError(f"{place.db} is not a session log, or was altered; restore a copy of it")
         return read(db)
+
+
+def _text(stored: bytes) -> str:
+    """A text as it lies there, also where noise made it no UTF-8: then it is read, and found not to fit its seal."""
+    return stored.decode(errors="surrogateescape")
