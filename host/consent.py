@@ -144,7 +144,9 @@ def ask_in_terminal(text: str) -> bool:
     """Show it and wait for a yes typed after it was shown; anything else is no."""
     import termios
 
-    sys.stderr.write(f"{text}\n\nUse this file and start its servers? Type yes to agree, Enter to go on without it: ")
+    sys.stderr.write(f"{text}\n\n")
     sys.stderr.flush()
     termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    sys.stderr.write("Use this file and start its servers? Type yes to agree, Enter to go on without it: ")
+    sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
