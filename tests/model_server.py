@@ -11,6 +11,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,7 +81,8 @@ class Fault:
 
 
 class ModelServer:
-    """Serves until left. `requests` are the bodies in order of arrival, `faults` are used up one a request."""
+    """Serves until left. `requests` are the bodies in order of arrival, `faults` are used up one a request,
+    `times` hold when (monotonic seconds) a request had arrived and its answer was sent."""
 
     def __init__(self, decide: Decide, *, strict: bool = True, port: int = 0) -> None:
         self.decide = decide
@@ -89,6 +91,7 @@ class ModelServer:
         self.headers: list[dict[str, str]] = []
         self.faults: list[Fault] = []
         self.violations: list[str] = []
+        self.times: list[tuple[float, float]] = []
         self.connections = 0
         self._server = _Server(("127.0.0.1", port), _Handler, self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -171,9 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._plain(404, _error("not found"))
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            self.close_connection = True
+            return None
         if not self.path.endswith("/v1/responses"):
             return self._plain(404, _error(f"no such path: {self.path}"))
+        arrived = time.monotonic()
         model = self.server.model
         body = json.loads(raw)
         with self.server.lock:
@@ -188,7 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._plain(400, _error(str(error)))
         if fault and (fault.status != 200 or fault.body is not None):
             return self._plain(fault.status, fault.body or _error("a fault of the test"), fault)
-        return self._stream(sse(model.decide(body), number, body.get("model", "")), fault or Fault())
+        self._stream(sse(model.decide(body), number, body.get("model", "")), fault or Fault())
+        model.times.append((arrived, time.monotonic()))
+        return None
 
     def _plain(self, status: int, body: bytes | dict[str, Any], fault: Fault | None = None) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

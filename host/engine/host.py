@@ -128,7 +128,6 @@ class Host:
             return f"no provider {provider!r}; known: {', '.join(sorted(self._config.providers))}"
 
         return Setup(
-            self._config.home,
             profile,
             model_for,
             known_model,

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -45,7 +44,6 @@ class Model:
 class Setup:
     """What a session runs with today: it is not in the log, a resumed session gets it anew."""
 
-    home: Path
     profile: Profile
     model_for: Callable[[str], Awaitable[Model]]
     known_model: Callable[[str], str | None]
@@ -230,7 +228,7 @@ class Session:
             self._feeds.discard(feed)
 
     def _stored(self, after: int, upto: int) -> list[ev.Recorded]:
-        rows = read_log(self.setup.home, self.session, after)
+        rows = read_log(self.log.folder, self.session, after)
         return [
             ev.Recorded(self.session, row.seq, row.at, ev.decode(row.kind, row.body))
             for row in rows

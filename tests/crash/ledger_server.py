@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 LEDGER, PAUSE = sys.argv[1], int(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0
 ID = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
@@ -22,7 +23,7 @@ TOOLS = [
 
 
 def note(what: str, id: str) -> None:
-    with open(LEDGER, "a") as ledger:
+    with Path(LEDGER).open("a") as ledger:
         ledger.write(f"{what} {id}\n")
         ledger.flush()
         os.fsync(ledger.fileno())

@@ -17,12 +17,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
 from model_server import Call, ModelServer, Say  # noqa: E402
+
+from host.store.reader import read_log, verify  # noqa: E402
 
 CONFIG = """
 model = "test/m"
@@ -78,22 +81,15 @@ class Host:
         command = [sys.executable, "-m", "host", "run", "--config", str(home / "servers.toml"), "--trust"]
         command += ["--input-format", "stream-json", "--output-format", "stream-json", *more]
         env = {**os.environ, "AGENT_HOST_HOME": str(home / "state")}
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(home / "stderr").open("ab"),
-            env=env,
-            cwd=home,
-        )
+        with (home / "stderr").open("ab") as stderr:
+            pipe = subprocess.PIPE
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, env=env, cwd=home)
 
     def say(self, command: dict) -> None:
         assert self.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(command).encode() + b"\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
 
     def events(self) -> Iterator[dict]:
         """Durable events until the process ends; questions are answered as a sensible user would."""
@@ -121,10 +117,8 @@ class Host:
     def close(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                try:
+                with suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass
 
 
 def set_up(home: Path, base_url: str, seed: int) -> None:
@@ -183,21 +177,15 @@ def second_life(home: Path, session: str) -> list[dict]:
     return events
 
 
-def command(home: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
-    env = {**os.environ, "AGENT_HOST_HOME": str(home / "state")}
-    return subprocess.run([sys.executable, "-m", "host", *args], capture_output=True, env=env, cwd=home, timeout=60)
-
-
 def stored(home: Path, session: str) -> list[dict]:
-    done = command(home, "session", "export", session, "--format", "jsonl")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    """The log as it lies on the disk."""
+    return [{"kind": row.kind, **json.loads(row.body)} for row in read_log(home / "state", session)]
 
 
 def judge(home: Path, session: str) -> None:
     """What must be true at the end of any such story."""
-    verified = command(home, "audit", "verify", session)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+    _, damages = verify(home / "state", session)
+    assert damages == [], damages
     lines = (home / "ledger").read_text().splitlines() if (home / "ledger").exists() else []
     effects = Counter(line for line in lines if not line.startswith("look"))
     assert all(count == 1 for count in effects.values()), effects

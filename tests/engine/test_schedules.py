@@ -142,7 +142,7 @@ class Bench:
             return Model(provider, name, ModelProfile())
 
         profile = Profile("p", ("one", "two"), rules=RULES, limits=Limits(turns=8))
-        setup = Setup(self.folder, profile, model_for, lambda name: None, lambda state: None, Secrets({}))
+        setup = Setup(profile, model_for, lambda name: None, lambda state: None, Secrets({}))
         self.session = Session(log, state, setup)
         self.session.servers = Servers(self.ledger, self.gate)  # type: ignore[assignment]
         if not stored:
