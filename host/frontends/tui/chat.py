@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FRAME = 0.05
 MODES: tuple[str, ...] = ("read-only", "ask", "auto")
-CURSOR = ("cards", "stop")
 
 
 class Chat(Screen[None]):
@@ -33,7 +32,7 @@ class Chat(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(key, f"command('{c.name}', '{key}')", c.help, priority=c.name not in CURSOR)
+            Binding(key, f"command('{c.name}', '{key}')", c.help, priority=c.name != "stop")
             for c in COMMANDS
             if not c.typing
             for key in c.keys
