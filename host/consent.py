@@ -1,7 +1,7 @@
 """A project's file starts programs only after a person saw exactly what and said yes.
 
-The consent is bound to the file as it stands and, for each server, to argv, names of variables, folder and the
-executable that is found; when any of them changes it is asked again.
+The consent is bound to the file as it stands, to its prompts and, for each server, to argv, names of variables, folder
+and the executable that is found; when any of them changes it is asked again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def settle(file: ConfigFile, home: Path, trust: bool, ask: Ask | None) -> bool:
     if trust:
         return True
     begun = starts(file)
-    digest = sha256(canonical([file.digest, [asdict(start) for start in begun]]).encode()).hexdigest()
+    prompts = {profile.name: profile.prompt for profile in file.profiles.values()}
+    digest = sha256(canonical([file.digest, [asdict(start) for start in begun], prompts]).encode()).hexdigest()
     store = HostStore(home)
     try:
         if store.consented(str(file.path), digest):

@@ -55,17 +55,15 @@ def prompt_of(options: argparse.Namespace) -> str | None:
         return given
     if len(words) < len(options.words):
         piped = sys.stdin.read()
-    elif given is not None:
+    elif given is not None or options.resume is not None or options.latest:
         piped = _waiting_input()
-    elif options.resume is None and not options.latest and not sys.stdin.isatty():
-        piped = sys.stdin.read()
     else:
-        piped = ""
+        piped = "" if sys.stdin.isatty() else sys.stdin.read()
     return "\n\n".join(part for part in (given, piped.strip()) if part) or None
 
 
 def _waiting_input() -> str:
-    """What is piped in beside a prompt. A pipe that stays silent is left alone: it may never end."""
+    """What is piped in where it need not be. A pipe that stays silent is left alone: it may never end."""
     if sys.stdin is None or sys.stdin.closed:
         return ""
     kind = os.fstat(sys.stdin.fileno()).st_mode

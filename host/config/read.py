@@ -249,6 +249,9 @@ class _Build:
         if named is None:
             return ""
         path = self._path(named, at)
+        if self.file.origin == "project" and not path.resolve().is_relative_to(self.file.path.parent.resolve()):
+            self.file.problems.add(at, f"{path} lies outside the project: a prompt is sent to the model")
+            return ""
         try:
             return path.read_text("utf-8").strip()
         except (OSError, ValueError) as error:

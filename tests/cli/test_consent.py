@@ -75,6 +75,17 @@ def test_a_yes_is_for_the_values_that_variables_had_and_the_program_that_was_fou
     assert settled(home, project(tmp_path, text), False) == (False, True)
 
 
+def test_a_yes_is_for_the_prompts_as_they_were(tmp_path, home):
+    (tmp_path / "project").mkdir()
+    prompt = tmp_path / "project" / "p.md"
+    prompt.write_text("Be kind.")
+    text = '[profiles.p]\nprompt = "p.md"\n'
+    assert settled(home, project(tmp_path, text), True) == (True, True)
+    assert settled(home, project(tmp_path, text), False) == (True, False)
+    prompt.write_text("Be cruel.")
+    assert settled(home, project(tmp_path, text), False) == (False, True)
+
+
 def test_trust_is_for_this_run_only(tmp_path, home):
     assert settle(project(tmp_path), home, True, None)
     assert settled(home, project(tmp_path), False) == (False, True)

@@ -244,7 +244,7 @@ def test_a_session_is_carried_on(host, tmp_path):
     with ModelServer(lambda body: [Say(f"{len(body['input'])} items")]) as server:
         where = configured(tmp_path, server)
         id = json.loads(host("run", *where, "--output-format", "json", "one").stdout)["session"]
-        again = host("run", *where, "--resume", id, "two")
+        again = host("run", *where, "--resume", id, stdin="two")
         latest = host("run", *where, "-c", "--output-format", "json", "three")
         nothing = host("run", *where, "--resume", id)
     assert again.stdout == "3 items\n"

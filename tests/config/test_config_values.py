@@ -208,3 +208,14 @@ def test_a_project_may_move_neither_endpoints_nor_keys(tmp_path, text, where):
     with pytest.raises(ConfigError, match=f"{where}.*--config"):
         read_files(environment(), tmp_path, admin=tmp_path / "none")
     assert read_files(environment(), tmp_path, [project], admin=tmp_path / "none")
+
+
+def test_a_project_may_not_send_the_model_a_file_from_elsewhere(tmp_path):
+    secret, folder = tmp_path / "secret", tmp_path / "project"
+    secret.write_text("canary")
+    folder.mkdir()
+    (folder / "link.md").symlink_to(secret)
+    for prompt in ("../secret", str(secret), "link.md"):
+        (folder / "servers.toml").write_text(f'[profiles.p]\nprompt = "{prompt}"')
+        with pytest.raises(ConfigError, match=r"2: profiles\.p\.prompt: .* lies outside the project"):
+            read_files(environment(), folder, admin=tmp_path / "none")
