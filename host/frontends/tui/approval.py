@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from host.core.events import Answer, Asked, Interrupt
@@ -81,7 +83,12 @@ class Approval(Panel):
         self.watch(self.room, "scroll_y", self._scrolled, init=False)
         self._review()
 
+    @property
+    def flexible(self) -> Iterable[Widget]:
+        return self.room, self.editor
+
     def on_resize(self) -> None:
+        super().on_resize()
         self.call_after_refresh(self._scrolled)
 
     def _arguments(self, width: int) -> list[Content]:
@@ -113,6 +120,7 @@ class Approval(Panel):
         self.more.display = bool(below) and self.room.display
         if not self.editor.display and not self.reason.display:
             self._hint()
+            self.call_after_refresh(self.fit)
 
     @property
     def _locked(self) -> bool:
@@ -219,7 +227,8 @@ class Approval(Panel):
         self.editor.display = self.reason.display = False
         self.room.display = True
         self.tell("")
-        self._scrolled()
+        self._hint()
+        self.call_after_refresh(self._scrolled)
 
     def _edited(self) -> dict[str, Any] | None:
         """The editor's arguments; None, with what is wrong shown, where they are not a JSON object."""

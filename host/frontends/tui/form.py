@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Input
 
 from host.core.events import Answer, Asked
@@ -81,9 +83,15 @@ class Form(Panel):
         super().__init__(asked, place, submit, clock)
         self.rows = [FieldRow(field) for field in fields(asked.schema or {})]
 
+        self.fields = VerticalScroll(*self.rows, classes="fields", can_focus=False)
+
+    @property
+    def flexible(self) -> Iterable[Widget]:
+        return (self.fields,)
+
     def compose(self) -> ComposeResult:
         yield Drawn(lambda width: wrapped(self.asked.message or "", width, "bold"), classes="message")
-        yield VerticalScroll(*self.rows, classes="fields", can_focus=False)
+        yield self.fields
         yield self.problem
         yield Drawn(lambda width: wrapped(WARNING, width, "$warning"), classes="caution")
         yield Keys(("F10", "send"), ("F9", "decline"), ("esc", "cancel"), ("tab", "next field"), ("space", "choose"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 
 from host.core.events import Asked, Command
 from host.frontends.tui.draw import wrapped
@@ -49,6 +50,22 @@ class Panel(Vertical, can_focus=True):
     def armed(self) -> bool:
         return not self.answered and self._clock() - self._since >= DEAD
 
+    @property
+    def flexible(self) -> Iterable[Widget]:
+        """The parts that scroll, so that the rest, the keys above all, is always in sight."""
+        return ()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.fit)
+
+    def fit(self) -> None:
+        """Give what scrolls the lines that everything else leaves."""
+        scrolling = list(self.flexible)
+        rest = [child for child in self.children if child.display and child not in scrolling]
+        used = sum(child.outer_size.height + child.styles.margin.height for child in rest)
+        for widget in scrolling:
+            widget.styles.max_height = max(self.screen.size.height * 7 // 10 - used - 3, 3)
+
     def on_mount(self) -> None:
         self.problem.display = False
         self.place_at(*self.place)
@@ -66,6 +83,7 @@ class Panel(Vertical, can_focus=True):
 
     def tell(self, problem: str) -> None:
         self.problem.display = bool(problem)
+        self.call_after_refresh(self.fit)
         self.problem.show(lambda width: wrapped(f"✗ {problem}", width, "$error") if problem else [])
 
     def action_move(self, step: int) -> None:
