@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
+from textual.events import Key
 from tui_fake import FakeDoor, FakeHandle, calls, decided, finished, opened, said, started, user
 from tui_stage import Stage, play
 
@@ -207,8 +208,18 @@ def test_esc_interrupts_and_the_card_says_so() -> None:
 def test_lines_break_with_three_keys_and_enter_sends_them_all() -> None:
     async def scene(stage: Stage) -> None:
         await stage.ready()
-        await stage.press("a", "shift+enter", "b", "ctrl+j", "c", "shift+\\r", "d", "enter")
+        await stage.press("a", "shift+enter", "b", "ctrl+j", "c", "shift+\r", "d", "enter")
         assert stage.says == ["a\nb\nc\nd"]
+
+    play(FakeDoor(), scene)
+
+
+def test_keys_that_come_in_one_burst_keep_their_order() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ready()
+        for key in ("a", "ctrl+j", "b", "enter", "c", "enter"):
+            stage.app.post_message(Key(key, key if len(key) == 1 else None))
+        await stage.until(lambda: stage.says == ["a\nb"] and stage.app.link.queue == ["c"])
 
     play(FakeDoor(), scene)
 
@@ -705,3 +716,19 @@ def test_the_terminal_chat_loads_no_provider_no_server_and_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_colour_every_state_still_has_its_glyph_and_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def scene(stage: Stage) -> None:
+        await stage.sees("✓ done", "◆ ask", "○ ready")
+        colours = {
+            segment.style.color.triplet
+            for strip in stage.app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None and segment.style.color is not None
+        }
+        assert all(colour is None or len(set(colour)) == 1 for colour in colours)
+
+    play(FakeDoor(one_call()), scene)

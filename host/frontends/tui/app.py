@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 from textual.theme import Theme
+from textual.worker import WorkerFailed
 
 from host.frontends.handle import Door
 from host.frontends.tui.chat import Chat
@@ -66,7 +67,7 @@ class ChatApp(App[int]):
         self.title = title
         self.link = Link(door, profile, self._changed)
         self.chat = Chat(self.link, title, clock, browse, self.follow)
-        self.crash: Exception | None = None
+        self.crash: BaseException | None = None
         self._resume = resume
         self._notice = notice
         self._on_painted = on_painted
@@ -100,7 +101,8 @@ class ChatApp(App[int]):
             refresh()
 
     def _handle_exception(self, error: Exception) -> None:
-        self.crash = self.crash or error
+        failed = error.error if isinstance(error, WorkerFailed) else error
+        self.crash = self.crash or failed
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:

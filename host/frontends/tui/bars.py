@@ -35,8 +35,9 @@ class Bar(Widget):
         self._ends = Content(""), Content("")
 
     def show(self, left: Content, right: Content) -> None:
-        self._ends = left, right
-        self.refresh()
+        if (left, right) != self._ends:
+            self._ends = left, right
+            self.refresh()
 
     def render(self) -> Content:
         left, right = self._ends

@@ -100,10 +100,10 @@ class Chat(Screen[None]):
             self._review()
             empty = all(isinstance(block, NoticeBlock) for block in link.view.blocks.values())
             self.transcript.display = not empty
-            self.welcome.display = empty
-            self.welcome.redraw()
-            self.queue.display = bool(link.queue)
-            self.queue.redraw()
+            for drawn, wanted in ((self.welcome, empty), (self.queue, bool(link.queue))):
+                drawn.display = wanted
+                if wanted:
+                    drawn.redraw()
             self.prompt.set_class(link.busy, "busy")
             self._bars()
 
@@ -316,4 +316,4 @@ class Chat(Screen[None]):
     def action_copy_or_quit(self) -> None:
         """Copy what is selected; else as in the prompt, to which the focus returns."""
         self.prompt.focus()
-        self.prompt.action_clear_or_quit()
+        self.prompt.clear_or_quit()

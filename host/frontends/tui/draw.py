@@ -101,7 +101,7 @@ def headline(card: CallCard, width: int) -> Content:
     room = max(width - GUTTER, 20)
     name = safe(f"{card.server}.{card.name}" if card.server else card.name)
     tail = _tail(card, room)
-    column = min(max(len(name), room // 4), room // 3)
+    column = min(max(len(name), room // 4, 20), room // 3)
     middle = max(room - column - 2 - tail.cell_length, 0)
     lead = _failure(card) if card.stage in ("error", "denied", "unknown") else ""
     brief = Content.styled(lead, "$error") if lead else Content.styled(short(card), "$quiet")
@@ -118,11 +118,11 @@ def headline(card: CallCard, width: int) -> Content:
 def _tail(card: CallCard, room: int) -> Content:
     """The right end of a card's line; its columns stand under each other."""
     if card.stage == "waiting":
-        return Content.styled("F5 to review", "$warning")
+        return Content.styled("waits for you", "$warning")
     if card.stage == "paused":
-        return Content.styled("F5 to answer", "$warning")
+        return Content.styled("waits for you", "$warning")
     if card.live:
-        return Content.assemble(progress(card, room // 2), ("  esc stops", "$quiet") if card.stage == "running" else "")
+        return Content.assemble(progress(card, max(room // 2 - 11, 10)), ("  esc stops", "$quiet") if card.stage == "running" else "")
     note = card.note + " · edited" if card.edited and "edited" not in card.note else card.note
     time = duration(card.milliseconds) if card.milliseconds else ""
     size = bytesize(card.size) if card.size else ""

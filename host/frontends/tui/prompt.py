@@ -42,20 +42,9 @@ class Prompt(TextArea):
     """Enter sends; Shift+Enter and Ctrl+J break the line; Up and Down reach earlier prompts from the edges."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", priority=True),
-        Binding("shift+enter,shift+\\r,ctrl+j", "newline", "New line", priority=True),
-        Binding("up", "up", "Earlier", show=False),
-        Binding("down", "down", "Later", show=False),
-        Binding("tab", "complete", "Complete", show=False),
-        Binding("ctrl+c", "clear_or_quit", "Clear; twice: leave", show=False),
-        Binding("ctrl+d", "delete_or_quit", "Leave", show=False),
-        Binding("pageup", "page(-1)", "Scroll up", show=False),
-        Binding("pagedown", "page(1)", "Scroll down", show=False),
-        *(
-            Binding(",".join(c.keys), f"screen.command('{c.name}')", c.help)
-            for c in COMMANDS
-            if c.typing and c.name != "quit"
-        ),
+        Binding(",".join(c.keys), f"screen.command('{c.name}')", c.help)
+        for c in COMMANDS
+        if c.typing and c.name != "quit"
     ]
 
     class Sent(Message):
@@ -90,11 +79,31 @@ class Prompt(TextArea):
         return self._clock() - self._touched
 
     def on_key(self, event: Key) -> None:
+        """Keys act here, in the order in which they were typed: a binding could overtake letters that wait."""
         self._touched = self._clock()
-        if event.key == "escape" and self.completions.choices:
-            event.stop()
-            event.prevent_default()
-            self.completions.choices = ()
+        match event.key:
+            case "enter":
+                self._send()
+            case "shift+enter" | "shift+\r" | "ctrl+j":
+                self.insert("\n")
+            case "up":
+                self._up()
+            case "down":
+                self._down()
+            case "tab":
+                self._complete()
+            case "ctrl+c":
+                self.clear_or_quit()
+            case "ctrl+d" if not self.text:
+                self.app.exit(0)
+            case "pageup" | "pagedown":
+                self.post_message(self.Page(-1 if event.key == "pageup" else 1))
+            case "escape" if self.completions.choices:
+                self.completions.choices = ()
+            case _:
+                return
+        event.stop()
+        event.prevent_default()
 
     def on_text_area_changed(self) -> None:
         """Offer commands while a single word stands behind a slash, unless it was recalled from the history."""
@@ -104,10 +113,10 @@ class Prompt(TextArea):
 
     # --- sending and breaking lines
 
-    def action_send(self) -> None:
-        self._touched = self._clock()
+    def _send(self) -> None:
+        self.on_text_area_changed()
         if self.completions.choices and self.text != f"/{self._chosen.name}":
-            self.action_complete()
+            self._complete()
             if self._chosen_takes_argument:
                 return
         text = self.text.strip()
@@ -118,10 +127,6 @@ class Prompt(TextArea):
         self.text = ""
         self.post_message(self.Sent(text))
 
-    def action_newline(self) -> None:
-        self._touched = self._clock()
-        self.insert("\n")
-
     @property
     def _chosen(self) -> Command:
         return self.completions.choices[self.completions.chosen]
@@ -130,7 +135,7 @@ class Prompt(TextArea):
     def _chosen_takes_argument(self) -> bool:
         return self.text.endswith(" ")
 
-    def action_complete(self) -> None:
+    def _complete(self) -> None:
         if self.completions.choices:
             chosen = self._chosen
             self.put(f"/{chosen.name}{' ' if chosen.argument else ''}")
@@ -142,7 +147,7 @@ class Prompt(TextArea):
 
     # --- history
 
-    def action_up(self) -> None:
+    def _up(self) -> None:
         if self.completions.choices:
             self.completions.chosen = (self.completions.chosen - 1) % len(self.completions.choices)
         elif self.cursor_location[0] > 0:
@@ -152,7 +157,7 @@ class Prompt(TextArea):
         else:
             self._recall(self._place - 1)
 
-    def action_down(self) -> None:
+    def _down(self) -> None:
         if self.completions.choices:
             self.completions.chosen = (self.completions.chosen + 1) % len(self.completions.choices)
         elif self.cursor_location[0] < self.document.line_count - 1:
@@ -171,7 +176,7 @@ class Prompt(TextArea):
 
     # --- leaving
 
-    def action_clear_or_quit(self) -> None:
+    def clear_or_quit(self) -> None:
         if selected := self.screen.get_selected_text() or self.selected_text:
             self.app.copy_to_clipboard(selected)
         elif self.text:
@@ -181,12 +186,3 @@ class Prompt(TextArea):
         else:
             self._armed_quit = self._clock()
             self.app.notify("Ctrl+C again leaves", timeout=2, markup=False)
-
-    def action_delete_or_quit(self) -> None:
-        if self.text:
-            self.action_delete_right()
-        else:
-            self.app.exit(0)
-
-    def action_page(self, pages: int) -> None:
-        self.post_message(self.Page(pages))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
 from textual.content import Content
 
 from host.core.text import safe
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
 
 Lines = list[Content]
 BLANK = Content("")
@@ -21,11 +24,15 @@ INLINE = {"strong": "bold", "em": "italic", "s": "strike"}
 
 @cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable(["html_block", "html_inline"])
 
 
 def prose(text: str, width: int) -> Lines:
-    """The lines of a Markdown text, none wider than `width`."""
+    """The lines of a Markdown text, none wider than `width`. The parser is loaded with the first message."""
+    from markdown_it.tree import SyntaxTreeNode
+
     return _blocks(SyntaxTreeNode(_parser().parse(text)).children, max(width, 8))
 
 
