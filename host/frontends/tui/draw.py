@@ -122,7 +122,9 @@ def _tail(card: CallCard, room: int) -> Content:
     if card.stage == "paused":
         return Content.styled("waits for you", "$warning")
     if card.live:
-        return Content.assemble(progress(card, max(room // 2 - 11, 10)), ("  esc stops", "$quiet") if card.stage == "running" else "")
+        return Content.assemble(
+            progress(card, max(room // 2 - 11, 10)), ("  esc stops", "$quiet") if card.stage == "running" else ""
+        )
     note = card.note + " · edited" if card.edited and "edited" not in card.note else card.note
     time = duration(card.milliseconds) if card.milliseconds else ""
     size = bytesize(card.size) if card.size else ""
