@@ -1,0 +1,6 @@
+"""The chat's own stage serves here too."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tui"))
