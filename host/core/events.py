@@ -133,7 +133,8 @@ class CallPaused:
 
 @dataclass(frozen=True, slots=True)
 class CallFinished:
-    """`content` and `structured` are the server's own; `cause` and `reason` say why there are none."""
+    """`content` and `structured` are the server's own; `cause` and `reason` say why there are none. Of a large result
+    they are in the log only, and `outline` holds its parts abridged (core/outline.py)."""
 
     kind: ClassVar[str] = "call_finished"
     call_id: str
@@ -144,6 +145,7 @@ class CallFinished:
     milliseconds: int = 0
     cause: str | None = None
     reason: str | None = None
+    outline: tuple[Json, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,16 +344,23 @@ def upcast(kind: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def envelope(recorded: Recorded) -> bytes:
-    """The line that is printed for an event: what only its maker understands is left out."""
+def envelope(recorded: Recorded, stored: bytes | None = None) -> bytes:
+    """The line that is printed for an event: what only its maker understands is left out. Of an event that is only an
+    outline, `stored` is the body that the log has."""
     event = recorded.event
+    if stored is not None:
+        return dumps(_head(recorded))[:-1] + b"," + stored[1:]
     body = dict(event.body) if isinstance(event, Unknown) else plain(event)
     if isinstance(event, ModelSaid):
         body["parts"] = [p | {"body": None} if p["kind"] == "opaque" else p for p in body["parts"]]
     elif isinstance(event, CallPaused):
         body.pop("state", None)
-    head = {"v": VERSION, "session": recorded.session, "seq": recorded.seq, "at": recorded.at, "kind": event.kind}
-    return dumps(head | body)
+    return dumps(_head(recorded) | body)
+
+
+def _head(recorded: Recorded) -> dict[str, Any]:
+    session, seq, at, kind = recorded.session, recorded.seq, recorded.at, recorded.event.kind
+    return {"v": VERSION, "session": session, "seq": seq, "at": at, "kind": kind}
 
 
 def live(session: str, item: Delta | Rejected) -> bytes:
@@ -363,6 +372,7 @@ def command(line: bytes | str) -> Command:
     """Read one command. Raises BadMessage with what is wrong."""
     try:
         body = json.loads(line)
+        dumps(body)  # what reads as infinity, such as 1e999, could not be written again
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"not JSON: {error}") from None
     if not isinstance(body, dict):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from host.core import events as ev
+from host.core.outline import Outline, Rest, Shown, outlined, read
 from host.core.types import Blob, Text, ToolCall, ToolResult, canonical
 
 CHARS_PER_TOKEN = 4
@@ -43,7 +44,7 @@ def told(
     sentence = ending(finished, call)
     if sentence:
         parts.append(Text(sentence))
-    parts += capped(content_parts(finished.content, finished.structured), limit * CHARS_PER_TOKEN, handle)
+    parts += capped(parts_of(finished), limit * CHARS_PER_TOKEN, handle)
     if not parts:
         parts.append(Text(NO_OUTPUT))
     return ToolResult(call.id, tuple(parts), finished.is_error)
@@ -60,6 +61,13 @@ def ending(finished: ev.CallFinished, call: ToolCall) -> str | None:
     return template.format(
         reason=reason or "no reason given", said=f" They said: {reason}" if reason else "", server=server
     )
+
+
+def parts_of(finished: ev.CallFinished) -> Sequence[Shown]:
+    """The parts of a result: its own, or the abridged ones of a large result, whose own are only in the log."""
+    if finished.outline is not None:
+        return read(finished.outline)
+    return content_parts(finished.content, finished.structured)
 
 
 def content_parts(content: tuple[ev.Json, ...], structured: Any) -> list[Text | Blob]:
@@ -98,23 +106,19 @@ def _same(part: Text | Blob, structured: Any) -> bool:
         return False
 
 
-def capped(parts: list[Text | Blob], limit: int, handle: str) -> list[Text | Blob]:
-    """Keep `limit` characters of text in all; a text that does not fit keeps its head and tail and a handle, which
-    names it by its place among the parts of the content."""
+def capped(parts: Sequence[Shown], limit: int, handle: str) -> list[Text | Blob]:
+    """Keep `limit` characters of text in all; a text that does not fit keeps its head and tail, its shape, and a
+    handle, which names it by its place among the parts of the content."""
     kept: list[Text | Blob] = []
-    for number, part in enumerate(parts):
-        if isinstance(part, Text) and len(part.text) > limit:
-            head, tail = part.text[: limit * 3 // 4], part.text[len(part.text) - limit // 4 :]
-            hidden = len(part.text) - len(head) - len(tail)
-            kept.append(
-                Text(
-                    f"{head}\n[… {hidden} of {len(part.text)} characters not shown; "
-                    f'read on with host__read_result(handle="{handle}.{number}", offset={len(head)}) …]\n{tail}'
-                )
-            )
-            limit = 0
-        else:
-            kept.append(part)
-            if isinstance(part, Text):
+    for number, part in enumerate(outlined(parts, limit)):
+        match part:
+            case Text():
+                kept.append(part)
                 limit -= len(part.text)
+            case Blob():
+                kept.append(part)
+            case Outline():
+                kept.append(Text(part.shown(limit, f"{handle}.{number}")))
+            case Rest():
+                kept.append(Text(part.shown(handle)))
     return kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isinf
 from typing import Any, Literal
 
 Effect = Literal["read", "write", "destructive"]
@@ -50,7 +51,7 @@ class ToolCall:
     def parse(cls, id: str, name: str, text: str) -> ToolCall:
         """Read the model's argument text; text that is not a JSON object makes a `malformed` call."""
         try:
-            arguments = json.loads(text or "{}", parse_constant=_no_constant)
+            arguments = json.loads(text or "{}", parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError):
             return cls(id, name, {}, raw=text, malformed=True)
         if not isinstance(arguments, dict):
@@ -66,6 +67,14 @@ class ToolCall:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """Python reads 1e999 as infinity, which no JSON can say again."""
+    value = float(text)
+    if isinf(value):
+        raise ValueError(f"{text} is too large a number")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +199,19 @@ class InputRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class Large:
+    """A result too large to be parsed beside other work: `json` is the text of an object with its content and
+    structured content, `outline` its parts abridged (core/outline.py)."""
+
+    json: bytes
+    outline: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CallResult:
     """How one round at a server ended. `outcome` is ok, error or unknown; `cause` names a failure that is
-    not the server's own word (core/told.py has the sentences); `content` and `structured` are the server's."""
+    not the server's own word (core/told.py has the sentences); `content` and `structured` are the server's, or
+    stand in `large`."""
 
     outcome: Outcome = "ok"
     content: tuple[Mapping[str, Any], ...] = ()
@@ -200,6 +219,7 @@ class CallResult:
     is_error: bool = False
     cause: str | None = None
     reason: str | None = None
+    large: Large | None = None
 
 
 @dataclass(frozen=True, slots=True)
