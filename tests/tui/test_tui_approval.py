@@ -299,7 +299,7 @@ def test_letters_typed_into_the_prompt_never_approve() -> None:
     play(FakeDoor(items[:-2]), scene)
 
 
-def test_a_prompt_that_was_just_used_keeps_the_focus() -> None:
+def test_a_prompt_that_was_just_used_keeps_the_focus_while_it_is_used() -> None:
     items = asking(REPLY)
 
     async def scene(stage: Stage) -> None:
@@ -308,11 +308,43 @@ def test_a_prompt_that_was_just_used_keeps_the_focus() -> None:
         stage.wait(0.3)
         stage.handle.emit(*items[-2:])
         await stage.sees("F5 to review", "Approve? tickets.reply")
-        stage.wait(5)
         await stage.press("y")
         assert (stage.prompt, stage.answers) == ("y", [])
+        stage.wait(5)
+        await stage.pilot.pause(0.5)
+        assert stage.app.chat.prompt.has_focus
 
     play(FakeDoor(items[:-2]), scene)
+
+
+def test_a_prompt_that_came_to_rest_gives_the_focus_away_and_keys_are_dead_from_then() -> None:
+    items = asking(REPLY)
+
+    async def scene(stage: Stage) -> None:
+        await stage.ready()
+        await stage.press("a", "backspace")
+        stage.handle.emit(*items[-2:])
+        await stage.sees("F5 to review", "Approve? tickets.reply")
+        stage.wait(5)
+        await stage.until(lambda: stage.panel.has_focus)
+        await stage.press("y")
+        assert not stage.answers
+        stage.wait(0.5)
+        await stage.press("y")
+        assert only(stage) == ev.Answer("accept", "q1")
+
+    play(FakeDoor(items[:-2]), scene)
+
+
+def test_who_went_back_to_the_prompt_is_not_called_again() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.reviewing()
+        await stage.press("f5")
+        stage.wait(5)
+        await stage.pilot.pause(0.5)
+        assert stage.app.chat.prompt.has_focus
+
+    play(FakeDoor(asking(REPLY)), scene)
 
 
 def test_f5_goes_back_to_the_prompt_and_again_to_the_panel() -> None:

@@ -138,6 +138,19 @@ class Chat(Screen[None]):
             self.panel.focus()
         elif self.focused is None:
             self.prompt.focus()
+        if not focus:
+            self.set_timer(DEAD, self._offer_focus)
+
+    def _offer_focus(self) -> None:
+        """A prompt that was used when the panel came and is empty and idle by now gives the focus away, once."""
+        panel = self.panel
+        if panel is None or panel.has_focus_within or panel.left or self.prompt.text:
+            return
+        if self._may_take_focus():
+            panel.begin()
+            panel.focus()
+        else:
+            self.set_timer(DEAD, self._offer_focus)
 
     def _may_take_focus(self) -> bool:
         reviewing = self.panel is not None and self.panel.has_focus_within
@@ -284,6 +297,7 @@ class Chat(Screen[None]):
         if self.panel is None:
             self.app.notify("nothing waits for an answer", timeout=2, markup=False)
         elif self.panel.has_focus_within:
+            self.panel.left = True
             self.prompt.focus()
         else:
             self.panel.focus()

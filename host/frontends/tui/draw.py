@@ -87,7 +87,7 @@ def turn(block: TurnBlock, width: int) -> Lines:
     spent += [f"{count(usage.input)} → {count(usage.output)} tokens"] if usage.tokens else []
     spent += [money(usage.usd)] if usage.usd else []
     if block.reason == "done":
-        return [Content.styled(" " * GUTTER + " · ".join(spent), "$quiet")] if spent else [BLANK]
+        return [Content.styled(" " * GUTTER + " · ".join(spent), "$quiet")] if block.calls or usage.tokens else []
     head = {"interrupted": ("■", "stopped"), "failed": ("✗", "failed"), "limit": ("⚠", "limit")}[block.reason]
     words = block.error or {"interrupted": "you stopped this turn"}.get(block.reason, "")
     return hang(
@@ -101,7 +101,7 @@ def headline(card: CallCard, width: int) -> Content:
     room = max(width - GUTTER, 20)
     name = safe(f"{card.server}.{card.name}" if card.server else card.name)
     tail = _tail(card, room)
-    column = min(max(len(name), room // 4, 20), room // 3)
+    column = min(max(len(name), room // 4, 22), room // 3)
     middle = max(room - column - 2 - tail.cell_length, 0)
     lead = _failure(card) if card.stage in ("error", "denied", "unknown") else ""
     brief = Content.styled(lead, "$error") if lead else Content.styled(short(card), "$quiet")

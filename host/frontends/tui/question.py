@@ -43,7 +43,8 @@ class Panel(Vertical, can_focus=True):
         self.answered = False
         self._submit = submit
         self._clock = clock
-        self._since = clock()
+        self.left = False
+        self.begin()
         self.problem = Drawn(classes="problem")
 
     @property
@@ -65,6 +66,10 @@ class Panel(Vertical, can_focus=True):
         used = sum(child.outer_size.height + child.styles.margin.height for child in rest)
         for widget in scrolling:
             widget.styles.max_height = max(self.screen.size.height * 7 // 10 - used - 3, 3)
+
+    def begin(self) -> None:
+        """From now on the keys are dead for a moment."""
+        self._since = self._clock()
 
     def on_mount(self) -> None:
         self.problem.display = False
