@@ -1,24 +1,24 @@
 """Recorded conversations as a TOML file: what the model said, to be played back with live tool calls.
 
-    title = "Customer support"             # of what these conversations are
+    title = "Library desk"                 # of what these conversations are
     threshold = 0.5                        # how well the user's words must fit a scene, 0 to 1
 
     [[scenes]]
-    name = "order status"
-    say = ["Where is my order O-1001?"]    # phrasings; the first is offered as the example
+    name = "loan status"
+    say = ["Where is my book B-1001?"]     # phrasings; the first is offered as the example
     after = ["greeting"]                   # optional: only right after one of these scenes
 
     [scenes.slots]                         # values taken out of the user's words, in this order: what one took,
-    order_id = { pattern = '\\b(O-\\d+)\\b', default = "O-1001" }           # the next does not see
-    amount = { pattern = '(\\d+) dollars', type = "number", from = "crm__get_order.total" }
+    book_id = { pattern = '\\b(B-\\d+)\\b', default = "B-1001" }            # the next does not see
+    days = { pattern = '(\\d+) days', type = "number", from = "loans__get_loan.days" }
 
     [[scenes.turns]]                       # one answer of the model each
     text = "Let me look."                  # optional beside calls; alone it ends the answer
-    calls = [{ tool = "crm__get_order", arguments = { order_id = "{order_id}" } }]
+    calls = [{ tool = "loans__get_loan", arguments = { book_id = "{book_id}" } }]
 
     [[scenes.turns]]
-    when = { path = "crm__get_order.status", equals = "shipped" }
-    text = "Order {order_id} is on its way, {result.crm__get_order.items.*.name}."
+    when = { path = "loans__get_loan.status", equals = "due" }
+    text = "Book {book_id} is due, {result.loans__get_loan.books.*.title}."
 
 A slot is searched in the user's message (regex, ignoring case; group 1 if there is one), then `from` (a path into the
 latest good result of a tool), then the user's earlier messages, then `default`. `type`: text, integer, number;
