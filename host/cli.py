@@ -89,10 +89,14 @@ def _failed(error: Exception, options: argparse.Namespace) -> int:
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group of them, or the error itself."""
+    """The errors in a group of them, or what they came from, or the error itself."""
+    from host.core.errors import SessionError
+
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
+    elif isinstance(error, SessionError) and error.__cause__ is not None:
+        yield from _leaves(error.__cause__)
     else:
         yield error
 

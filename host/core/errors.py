@@ -3,7 +3,8 @@
 HostError
 ├─ ConfigError     a file, flag, value or missing consent: exit 3
 ├─ ProviderError   the model could not be asked or did not finish: exit 4 or 7
-└─ StoreError      a log could not be written, read or trusted
+├─ StoreError      a log could not be written, read or trusted
+└─ SessionError    a fault of ours ended one session, and no other: exit 1
 """
 
 
@@ -33,3 +34,7 @@ class ProviderError(HostError):
 
 class StoreError(HostError):
     """A session's log cannot be appended to, read, or owned."""
+
+
+class SessionError(HostError):
+    """What nobody foresaw ended a session; its log holds all that happened until then. The cause is the fault."""

@@ -186,9 +186,10 @@ class Host:
         )
 
     async def close(self, handle: Session) -> None:
-        self._open.pop(handle.session, None)
-        await handle.close()
-        self._note(handle.state)
+        with anyio.CancelScope(shield=True):
+            self._open.pop(handle.session, None)
+            await handle.close()
+            self._note(handle.state)
 
     async def sessions(self) -> list[SessionRow]:
         rows = await to_thread.run_sync(self._store.sessions)

@@ -73,6 +73,7 @@ class Session:
 
     def __init__(self, log: Log, state: State, setup: Setup) -> None:
         self.log, self.state, self.setup = log, state, setup
+        self._since = log.seq
         self.servers: SessionServers
         self.builtin = Builtin(self._read_resource, self._finished_at)
         self.attended = True
@@ -251,7 +252,9 @@ class Session:
                 return self.tools()
             case "state":
                 return self.state
-        raise HostError(f"unknown query {query!r}; known: servers, tools, state")
+            case "since":
+                return self._since
+        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since")
 
     # --- what a turn needs
 

@@ -104,7 +104,7 @@ async def answered_yes(session: Session, call: Call, spec: ToolSpec) -> bool:
     answer = await answer_to(session, asked)
     if answer.action != "accept":
         if answer.by == "host":
-            return finish(session, call, "declined", "nobody", asked.reason or "")
+            return finish(session, call, "declined", "nobody", without_a_person(asked))
         return finish(session, call, "declined", "declined", answer.reason)
     edited = answer.content
     if edited is None or dict(edited) == call.arguments:
@@ -112,6 +112,12 @@ async def answered_yes(session: Session, call: Call, spec: ToolSpec) -> bool:
     if problem := arguments_problem(spec.input_schema, edited):
         return finish(session, call, "error", "invalid_arguments", problem)
     return decided(session, call, spec, edited) is not Verdict.DENY
+
+
+def without_a_person(asked: ev.Asked) -> str:
+    """Why nobody's approval was not enough, and what would have been."""
+    way = f"--allow '{asked.server}.{asked.remote_name}'" if asked.grantable else "only a person's approval"
+    return f"{asked.reason}; {way} lets it run"
 
 
 def ask(session: Session, call: Call) -> ev.Asked:
@@ -320,11 +326,15 @@ async def finished(session: Session, call: Call, result: CallResult, millisecond
         cause,
         reason,
     )
-    if facts := facts_of(session, call, done):
-        await session.record(done, ev.SettingsChanged({"facts": facts}, by=call.id))
+    facts = facts_of(session, call, done)
+    events: list[ev.Event] = [done, ev.SettingsChanged({"facts": facts}, by=call.id)] if facts else [done]
+    try:
+        await session.record(*events)
+    except ValueError as error:  # such as 1e999: a reader takes it for infinity, which no JSON can say again
+        await session.record(ev.CallFinished(call.id, "error", True, (), None, milliseconds, "bad_result", str(error)))
+        return
+    if facts:
         session.servers.set_facts(session.state.facts)
-    else:
-        await session.record(done)
 
 
 def facts_of(session: Session, call: Call, done: ev.CallFinished) -> dict[str, Any]:

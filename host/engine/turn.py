@@ -10,7 +10,7 @@ import anyio
 from anyio import to_thread
 
 from host.core import events as ev
-from host.core.errors import ProviderError, StoreError
+from host.core.errors import HostError, ProviderError, SessionError, StoreError
 from host.core.state import CallModel, EndTurn, SettleCalls, next_step, seconds
 from host.core.types import canonical
 from host.engine.session import Asking, Session
@@ -37,11 +37,22 @@ async def live(session: Session) -> None:
                 session.going = False
                 await to_thread.run_sync(session.log.mark_head, session.state.at)
                 session.setup.on_turn_end(session.state)
-    except StoreError as error:
-        session.fail(error)
+    except Exception as error:
+        session.fail(fault(error))
     finally:
         session.scope = None
         session.rest()
+
+
+def fault(error: Exception) -> HostError:
+    """What ended a session, out of the groups that tasks wrap it in."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, StoreError):
+        return error
+    unforeseen = SessionError(f"the session ended by a fault of the host: {type(error).__name__}: {error}")
+    unforeseen.__cause__ = error
+    return unforeseen
 
 
 async def run_turn(session: Session) -> None:
@@ -101,8 +112,8 @@ async def call_model(session: Session) -> None:
             reply = await model.provider.ask(question, session.delta)
         request["attempts"] = reply.attempts
         said = ev.ModelSaid(reply.parts, state.model, reply.stop, reply.usage, request)
-    except ProviderError as error:
-        code: Literal["auth", "model"] = "auth" if error.auth else "model"
+    except HostError as error:
+        code: Literal["auth", "model"] = "auth" if isinstance(error, ProviderError) and error.auth else "model"
         said = ev.ModelSaid(asking.arrived(), state.model, "failed", request=request, error=str(error), code=code)
     except TimeoutError:
         said = ev.ModelSaid(asking.arrived(), state.model, "interrupted", request=request, error="out of time")

@@ -29,7 +29,8 @@ class Handle(Protocol):
 
     async def ask(self, query: str, **parameters: Any) -> Any:
         """Read without a trace. `servers`: list of ServerStatus · `tools`: list of ToolSpec, as the model is
-        offered them · `state`: the live State, to look at and not to touch."""
+        offered them · `state`: the live State, to look at and not to touch · `since`: seq of the last event that an
+        earlier process wrote."""
         ...
 
     def go(self) -> None:

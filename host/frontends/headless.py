@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -15,41 +14,54 @@ from anyio import to_thread
 from host.core import events as ev
 from host.core.errors import HostError
 from host.core.source import ServerStatus
-from host.core.types import Text, Usage
+from host.core.text import safe
+from host.core.types import Text, ToolCall, Usage
 from host.frontends.handle import Door, FeedItem, Handle
 
 Output = Literal["text", "json", "stream-json"]
 FAILED = {"auth": 4, "model": 7, "server": 7}
+BREAKS = {sign: f"\\u{ord(sign):04x}".encode() for sign in "\x85\u2028\u2029"}
 
 
 @dataclass(slots=True)
 class Outcome:
     """What one run came to, gathered from its feed: the object that `json` prints."""
 
-    session: str
+    session: str | None
     answer: str = ""
     reason: str = ""
     error: str | None = None
     code: str | None = None
     usage: Usage = Usage()
-    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[dict[str, Any]] = field(default_factory=list)
     denials: list[dict[str, Any]] = field(default_factory=list)
+    _step: dict[str, dict[str, Any]] = field(default_factory=dict)
     _decided: dict[str, ev.CallDecided] = field(default_factory=dict)
 
     def take(self, event: ev.Event) -> None:
         match event:
-            case ev.ModelSaid(parts=parts) if text := "".join(p.text for p in parts if isinstance(p, Text)):
-                self.answer = text
+            case ev.ModelSaid(parts=parts, stop=stop):
+                self.answer = "".join(p.text for p in parts if isinstance(p, Text)) or self.answer
+                self.proposed(p for p in parts if isinstance(p, ToolCall) and stop == "calls")
             case ev.CallDecided():
                 self._decided[event.call_id] = event
-                self.calls[event.call_id] = {"tool": event.tool, "arguments": event.arguments, "outcome": None}
+                self._step[event.call_id]["arguments"] = event.arguments
             case ev.CallFinished():
-                self.calls.setdefault(event.call_id, {"tool": None, "arguments": None})["outcome"] = event.outcome
+                self._step[event.call_id]["outcome"] = event.outcome
                 if event.outcome in ("denied", "declined") and event.call_id in self._decided:
                     self.denials.append(denial(self._decided[event.call_id], event))
             case ev.TurnEnded():
                 self.reason, self.error, self.code = event.reason, event.error, event.code
                 self.usage += event.usage
+
+    def proposed(self, calls: Iterable[ToolCall]) -> None:
+        """The calls of a step, in their order. An id is the provider's own and may come again in a later step."""
+        self._decided = {}
+        self._step = {
+            call.id: {"tool": call.name, "arguments": call.raw if call.malformed else call.arguments, "outcome": None}
+            for call in calls
+        }
+        self.calls += self._step.values()
 
     def exit_code(self, fail_on_denied: bool) -> int:
         match self.reason:
@@ -67,7 +79,7 @@ class Outcome:
             "answer": self.answer,
             "reason": self.reason,
             "usage": ev.plain(self.usage),
-            "calls": list(self.calls.values()),
+            "calls": self.calls,
             "denials": self.denials,
             "error": self.error,
         }
@@ -75,13 +87,14 @@ class Outcome:
 
 def denial(decided: ev.CallDecided, finished: ev.CallFinished) -> dict[str, Any]:
     """A call that did not run, and what would have let it through."""
+    rules, allow = ", ".join(decided.rules), f"--allow '{decided.server}.{decided.remote_name}'"
     if decided.verdict == "deny":
-        would = f"nothing on the command line: {', '.join(decided.rules) or 'the mode'} denies it"
+        would = f"nothing on the command line: {rules} denies it" if rules else f"--mode ask {allow}"
     elif decided.grantable:
-        would = f"--allow '{decided.server}.{decided.remote_name}'"
+        would = allow
     else:
-        would = f"a person's approval: {', '.join(decided.rules) or decided.reason} always asks"
-    reason = finished.reason or decided.reason
+        would = f"a person's approval: {rules or decided.reason} always asks"
+    reason = decided.reason if finished.cause == "nobody" else finished.reason or decided.reason
     return {"tool": decided.tool, "arguments": decided.arguments, "reason": reason, "would_allow": would}
 
 
@@ -101,27 +114,26 @@ async def run(
     on_open(handle)
     try:
         if input == "stream-json":
-            return await _converse(handle, prompt, resume is not None, output, fail_on_denied)
-        return await _once(handle, prompt, resume is not None, output, fail_on_denied)
+            return await _converse(handle, prompt, output, fail_on_denied)
+        return await _once(handle, prompt, output, fail_on_denied)
     finally:
         await door.close(handle)
 
 
-async def _once(handle: Handle, prompt: str | None, resumed: bool, output: Output, fail_on_denied: bool) -> int:
+async def _once(handle: Handle, prompt: str | None, output: Output, fail_on_denied: bool) -> int:
     handle.leave()
     state = await handle.ask("state")
-    after = state.seq if resumed else 0
     outcome = Outcome(handle.session)
+    outcome.proposed(call.proposal for call in state.calls.values() if call.status != "finished")
     if prompt is None and state.turn is None:
         raise HostError(f"session {handle.session} has no unfinished turn to continue: give a prompt")
-    feed = handle.feed(after)
+    feed = handle.feed(await handle.ask("since"))
     if prompt is None:
         handle.go()
     elif rejected := handle.submit(ev.Say(prompt)):
         raise HostError(rejected.reason)
     async for item in feed:
-        if output == "stream-json":
-            _print_item(handle.session, item)
+        _print_item(handle.session, item, output)
         if isinstance(item, ev.Recorded):
             outcome.take(item.event)
             if isinstance(item.event, ev.TurnEnded):
@@ -135,36 +147,36 @@ def _report(outcome: Outcome, output: Output) -> None:
         _write(ev.dumps(outcome.as_json()))
     elif output == "text":
         if outcome.answer:
-            _write(outcome.answer.encode("utf-8", "replace"))
+            shown = safe(outcome.answer, keep_newlines=True) if sys.stdout.isatty() else outcome.answer
+            _write(shown.encode("utf-8", "replace"))
         for denied in outcome.denials:
-            sys.stderr.write(f"not run: {denied['tool']}: {denied['reason']} (would need {denied['would_allow']})\n")
+            _tell(f"not run: {denied['tool']}: {denied['reason']} (would need {denied['would_allow']})")
     if outcome.error:
-        sys.stderr.write(f"{outcome.reason}: {outcome.error}\n")
+        _tell(f"{outcome.reason}: {outcome.error}")
 
 
-async def _converse(handle: Handle, prompt: str | None, resumed: bool, output: Output, fail_on_denied: bool) -> int:
+async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_denied: bool) -> int:
     """Commands in, events out. A `say` during a turn waits for its end; EOF means that no more commands come."""
     state = await handle.ask("state")
     talk = _Talk(handle, deque([prompt] if prompt else []), Outcome(handle.session), state.turn is not None)
-    after = state.seq if resumed else 0
+    talk.outcome.proposed(call.proposal for call in state.calls.values() if call.status != "finished")
     if state.turn is not None:
         handle.go()
         for question in state.questions.values():
             if question.answer is None:
-                _write(ev.envelope(ev.Recorded(handle.session, question.seq, question.at, question.asked)))
+                asked = ev.Recorded(handle.session, question.seq, question.at, question.asked)
+                _print_item(handle.session, asked, output)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(talk.read_commands)
         talk.next_prompt()
-        async for item in handle.feed(after):
-            if output == "stream-json":
-                _print_item(handle.session, item)
+        async for item in handle.feed(await handle.ask("since")):
+            _print_item(handle.session, item, output)
             if isinstance(item, ev.Recorded):
                 talk.take(item.event)
             if talk.idle:
                 break
         tasks.cancel_scope.cancel()
-    if output != "stream-json":
-        _report(talk.outcome, output)
+    _report(talk.outcome, output)
     return 0 if talk.closed else talk.outcome.exit_code(fail_on_denied)
 
 
@@ -200,7 +212,7 @@ class _Talk:
             self.busy = True
 
     def reject(self, rejected: ev.Rejected) -> None:
-        _write(ev.live(self.handle.session, rejected))
+        _write(_one_line(ev.live(self.handle.session, rejected)))
 
     async def read_commands(self) -> None:
         async for line in _lines():
@@ -231,11 +243,24 @@ async def _lines() -> AsyncIterator[bytes]:
             yield line
 
 
-def _print_item(session: str, item: FeedItem) -> None:
-    if isinstance(item, ev.Recorded):
-        _write(ev.envelope(item))
-    elif not isinstance(item, ServerStatus):
-        _write(ev.live(session, item))
+def _print_item(session: str, item: FeedItem, output: Output) -> None:
+    if isinstance(item, ServerStatus):
+        if item.state == "failed":
+            _tell(f"server {item.server} failed: {item.detail}")
+    elif output == "stream-json":
+        _write(_one_line(ev.envelope(item) if isinstance(item, ev.Recorded) else ev.live(session, item)))
+
+
+def _one_line(line: bytes) -> bytes:
+    """JSON lets these three stand in a string as they are; many a reader of lines takes them for the end of one."""
+    for sign, escape in BREAKS.items():
+        line = line.replace(sign.encode(), escape)
+    return line
+
+
+def _tell(text: str) -> None:
+    """A line for a person, who may sit at a terminal: what servers and models wrote must not steer it."""
+    sys.stderr.write(safe(text) + "\n")
 
 
 def _write(line: bytes) -> None:
@@ -262,12 +287,11 @@ async def batch(
         async with limiter:
             try:
                 outcome = await _line(door, line, profile)
-                result, ok = outcome.as_json(), outcome.reason != "failed"
-            except HostError as error:
-                result, ok = {"session": None, "answer": "", "reason": "failed", "error": str(error)}, False
-        out.write(json.dumps({"id": line.get("id")} | result, ensure_ascii=False) + "\n")
+            except Exception as error:  # whatever it is, the other lines go on
+                outcome = Outcome(None, reason="failed", error=str(error) or type(error).__name__)
+        out.write(ev.dumps({"id": line.get("id")} | outcome.as_json()).decode() + "\n")
         out.flush()
-        ended.append(ok)
+        ended.append(outcome.reason != "failed")
         on_done(len(ended))
 
     async with anyio.create_task_group() as tasks:
