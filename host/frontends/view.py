@@ -60,7 +60,8 @@ class ModelBlock:
 
 @dataclass(frozen=True, slots=True)
 class CallCard:
-    """One call, from the model's wish to its end. `note` says who let it through or stopped it, and why."""
+    """One call, from the model's wish to its end. `note` says who let it through or stopped it, and why;
+    `wished` are the model's own arguments where a person edited them."""
 
     call_id: str
     server: str
@@ -69,6 +70,7 @@ class CallCard:
     arguments: Mapping[str, Any]
     raw: str | None = None
     edited: bool = False
+    wished: Mapping[str, Any] | None = None
     effect: Effect | None = None
     open: bool | None = None
     note: str = ""
@@ -238,6 +240,7 @@ class View:
         finished = self._finished.get(call.id)
         server, _, name = call.proposal.name.partition("__")
         decision = call.decision
+        edited = call.edited or any(q.answer is not None and _edits(q, q.answer) for q in questions)
         card = CallCard(
             call.id,
             decision.server if decision else server if name else "",
@@ -245,7 +248,8 @@ class View:
             finished.outcome if finished else _stage(call, questions),
             call.arguments,
             raw=call.proposal.raw if call.proposal.malformed else None,
-            edited=call.edited or any(q.answer is not None and _edits(q, q.answer) for q in questions),
+            edited=edited,
+            wished=call.proposal.arguments if edited else None,
             effect=decision.effect if decision else None,
             open=decision.open if decision else None,
             note=_note(decision, questions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from textual.events import Key
 from tui_fake import FakeDoor, FakeHandle, approval, asking, decided, said
 from tui_stage import Stage, play
 
@@ -119,10 +120,10 @@ def test_e_edits_the_arguments_and_the_card_says_so() -> None:
         await stage.press("f10")
         assert not stage.answers
         await stage.press("ctrl+home", *["delete"] * 3)
-        stage.panel.query_one("TextArea").text = "[1]"  # type: ignore[attr-defined]
+        stage.panel.query_one("TextField").text = "[1]"  # type: ignore[attr-defined]
         await stage.press("f10")
         await stage.sees("arguments are a JSON object")
-        stage.panel.query_one("TextArea").text = '{"ticket_id": "T-1"}'  # type: ignore[attr-defined]
+        stage.panel.query_one("TextField").text = '{"ticket_id": "T-1"}'  # type: ignore[attr-defined]
         await stage.press("f10")
         assert only(stage) == ev.Answer("accept", "q1", content={"ticket_id": "T-1"})
         await stage.sees("○ allowed")
@@ -130,6 +131,19 @@ def test_e_edits_the_arguments_and_the_card_says_so() -> None:
         assert card.edited  # type: ignore[union-attr]
 
     play(FakeDoor(asking(REPLY)), scene)
+
+
+def test_a_burst_of_keys_edits_in_its_order() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.reviewing()
+        await stage.press("e")
+        for key in ("down", "end", "backspace", "7", "0", "left", "5"):
+            stage.app.post_message(Key(key, key if len(key) == 1 else None))
+        await stage.sees('"id": 750')
+        await stage.press("f10")
+        assert only(stage) == ev.Answer("accept", "q1", content={"id": 750})
+
+    play(FakeDoor(asking(CANCEL)), scene)
 
 
 def test_unchanged_arguments_are_not_an_edit_and_esc_goes_back() -> None:
@@ -170,7 +184,7 @@ def test_edits_that_the_engine_refuses_stay_open() -> None:
     async def scene(stage: Stage) -> None:
         await stage.reviewing()
         await stage.press("e")
-        stage.panel.query_one("TextArea").text = '{"x": 1}'  # type: ignore[attr-defined]
+        stage.panel.query_one("TextField").text = '{"x": 1}'  # type: ignore[attr-defined]
         await stage.press("f10")
         await stage.sees("✗ the answer does not fit the schema: ticket_id is required")
         await stage.press("escape", "n")

@@ -132,6 +132,12 @@ def test_no_argument_is_cut_when_a_card_is_open() -> None:
     assert '[1, {"a": null}]' in shown
 
 
+def test_an_edited_call_shows_what_the_model_wanted_too() -> None:
+    block = card(edited=True, wished={"id": 1}, arguments={"id": 2}, note="you: edited")
+    lines = [line.plain.strip(" │") for line in draw(block, 80, 1)[1:]]
+    assert lines == ["arguments  id  2", "the model  id  1", "decision   you: edited"]
+
+
 def test_speakers_and_ends() -> None:
     assert draw(UserBlock("hi"), 60)[0].plain == " ▸ you      hi"
     assert draw(ModelBlock("ho", streaming=True), 60)[0].plain == " ● agent    ho▌"

@@ -91,6 +91,7 @@ def test_the_note_of_a_card_says_who_decided() -> None:
         advance(view, *asking(("crm__get", {"id": 1})), answered)
         assert card(view).note == note
         assert card(view).edited == (note == "you: edited")
+        assert card(view).wished == ({"id": 1} if card(view).edited else None)
 
 
 def test_a_denied_call_says_why() -> None:

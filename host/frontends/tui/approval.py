@@ -16,12 +16,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from host.core.events import Answer, Asked, Interrupt
 from host.core.text import safe
 from host.frontends.tui.draw import arguments, wrapped
 from host.frontends.tui.drawn import Drawn
+from host.frontends.tui.fields import LineField, TextField
 from host.frontends.tui.question import Clock, Keys, Panel, Submit
 
 EFFECTS = {
@@ -61,8 +62,10 @@ class Approval(Panel):
         self.room = VerticalScroll(self.text, classes="arguments", can_focus=False)
         self.more = Drawn(classes="more")
         self.hints = Keys()
-        self.editor = TextArea(classes="editor", show_line_numbers=False)
-        self.reason = Input(classes="reason", placeholder="what the model should do instead; Enter denies and tells it")
+        self.editor = TextField(classes="editor", show_line_numbers=False)
+        self.reason = LineField(
+            classes="reason", placeholder="what the model should do instead; Enter denies and tells it"
+        )
 
     def compose(self) -> ComposeResult:
         self.editor.display = self.reason.display = False
@@ -217,7 +220,7 @@ class Approval(Panel):
 
     # --- the three faces: review, editor, reason
 
-    def _show(self, field: TextArea | Input) -> None:
+    def _show(self, field: TextField | LineField) -> None:
         field.display = True
         self.room.display = field is not self.editor
         self.more.display = False

@@ -165,8 +165,10 @@ def details(card: CallCard, width: int, unfolded: int) -> Lines:
     inner = width - GUTTER - 2
     given = wrapped(card.raw, inner - 11) if card.raw is not None else arguments(card.arguments, inner - 11)
     lines = hang(Content.styled("arguments  ", "$quiet"), given or [Content.styled("none", "$quiet")])
+    if card.wished is not None:
+        lines += hang(Content.styled("the model  ", "$quiet"), arguments(card.wished, inner - 11))
     reason = "" if card.reason in card.note else card.reason
-    if why := "; ".join(text for text in (card.note, reason, "edited by you" if card.edited else "") if text):
+    if why := "; ".join(text for text in (card.note, reason) if text):
         lines += hang(Content.styled("decision   ", "$quiet"), wrapped(why, inner - 11))
     if card.result:
         text = wrapped(pretty(card.result), inner - 11)

@@ -10,13 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input
 
 from host.core.events import Answer, Asked
 from host.core.text import safe
 from host.frontends.tui.choice import Choice
 from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn
+from host.frontends.tui.fields import LineField
 from host.frontends.tui.question import Clock, Keys, Panel, Submit
 from host.frontends.tui.schema import Field, Invalid, fields, read
 
@@ -57,7 +57,7 @@ class FieldRow(Vertical):
         self.problem.show(lambda width: wrapped(f"✗ {problem}", width, "$error"))
 
 
-def _control(field: Field) -> Input | Choice:
+def _control(field: Field) -> LineField | Choice:
     default = field.default
     match field.kind:
         case "boolean":
@@ -67,7 +67,7 @@ def _control(field: Field) -> Input | Choice:
         case "many":
             return Choice(field.choices, default if isinstance(default, list) else [], many=True)
         case _:
-            return Input("" if default is None else safe(str(default)), compact=True, select_on_focus=False)
+            return LineField("" if default is None else safe(str(default)), compact=True, select_on_focus=False)
 
 
 class Form(Panel):

@@ -11,10 +11,10 @@ from textual.events import Key
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import TextArea
 
 from host.frontends.tui.commands import COMMANDS, Command, label, matching
 from host.frontends.tui.draw import columns
+from host.frontends.tui.fields import TextField
 
 
 class Completions(Widget):
@@ -38,7 +38,7 @@ class Completions(Widget):
         return Content("\n").join(columns(rows)) if rows else Content("")
 
 
-class Prompt(TextArea):
+class Prompt(TextField):
     """Enter sends; Shift+Enter and Ctrl+J break the line; Up and Down reach earlier prompts from the edges."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,8 +78,7 @@ class Prompt(TextArea):
         """Seconds since the last key in the prompt."""
         return self._clock() - self._touched
 
-    def on_key(self, event: Key) -> None:
-        """Keys act here, in the order in which they were typed: a binding could overtake letters that wait."""
+    async def on_key(self, event: Key) -> None:
         self._touched = self._clock()
         match event.key:
             case "enter":
@@ -101,7 +100,7 @@ class Prompt(TextArea):
             case "escape" if self.completions.choices:
                 self.completions.choices = ()
             case _:
-                return
+                return  # the keys of every text field follow
         event.stop()
         event.prevent_default()
 

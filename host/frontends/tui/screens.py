@@ -21,6 +21,7 @@ from host.frontends.tui.bars import STATES, Bar
 from host.frontends.tui.commands import COMMANDS, TYPING, label
 from host.frontends.tui.draw import columns, money, plural, wrapped
 from host.frontends.tui.drawn import Drawn
+from host.frontends.tui.fields import LineField
 from host.frontends.tui.link import Link
 
 NEW = "+new"
@@ -28,6 +29,7 @@ SESSION_STATES = {
     "waiting": ("⚑", "needs you", "$warning"),
     "working": ("◐", "working", "$primary"),
     "idle": ("✓", "done", "$success"),
+    "interrupted": ("■", "unfinished", "$warning"),
     "damaged": ("✗", "damaged", "$error"),
 }
 
@@ -71,7 +73,7 @@ class Sessions(Page):
         self._door = door
         self._now = now
         self.rows: list[SessionRow] = []
-        self.filter = Input(classes="filter", placeholder="filter")
+        self.filter = LineField(classes="filter", placeholder="filter")
         self.list = OptionList(markup=False)
 
     def body(self) -> ComposeResult:
@@ -192,7 +194,7 @@ class Tools(Page):
     def __init__(self, tools: Sequence[ToolSpec], query: str) -> None:
         super().__init__()
         self.tools = tools
-        self.filter = Input(query, classes="filter", placeholder="filter")
+        self.filter = LineField(query, classes="filter", placeholder="filter")
         self.table = Drawn(self.lines)
 
     def body(self) -> ComposeResult:
