@@ -2,5 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("host", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100, database=None)
+settings.register_profile(
+    "host", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100, database=None
+)
 settings.load_profile("host")

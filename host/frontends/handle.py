@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from host.core.events import Command, Delta, Recorded, Rejected
 from host.core.source import ServerStatus
-from host.core.types import SessionRow as SessionRow
+from host.core.types import SessionRow
 
 FeedItem = Recorded | Delta | ServerStatus
 
@@ -30,7 +30,8 @@ class Handle(Protocol):
     async def ask(self, query: str, **parameters: Any) -> Any:
         """Read without a trace. `servers`: list of ServerStatus · `tools`: list of ToolSpec, as the model is
         offered them · `state`: the live State, to look at and not to touch · `since`: seq of the last event that an
-        earlier process wrote."""
+        earlier process wrote · `result` (seq): the stored body of a finished call, whole, where its event is only an
+        outline."""
         ...
 
     def go(self) -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The benchmark's MCP server: echo, and sleep (milliseconds), any number of which run at once. No SDK, no asyncio."""
+"""The benchmark's MCP server: echo, sleep (milliseconds; any number at once), rows (megabytes of JSON on one line, as
+text or structured). No SDK, no asyncio."""
 
 import heapq
 import json
@@ -9,20 +10,37 @@ import time
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 MS = {"type": "object", "properties": {"ms": {"type": "integer"}}, "required": ["ms"]}
+MB = {"type": "object", "properties": {"mb": {"type": "integer"}, "structured": {"type": "boolean"}}}
 TOOLS = [
     {"name": "echo", "description": "Say the text again.", "inputSchema": TEXT},
     {"name": "sleep", "description": "Wait.", "inputSchema": MS},
+    {"name": "rows", "description": "List many rows.", "inputSchema": MB},
 ]
 
 
 def send(message: dict) -> None:
-    data = json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n"
-    while data:
-        data = data[os.write(1, data) :]
+    put(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+
+
+def put(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
 
 
 def words(text: str) -> dict:
     return {"content": [{"type": "text", "text": text}]}
+
+
+def rows(id: int, mb: int, structured: bool) -> None:
+    """Text by multiplication, so that this process stays small and quick."""
+    row = '{"id":17,"name":"a row","tags":["x","y"],"price":12.5,"note":null},'
+    found = '{"rows":[' + (row * (mb * 2**20 // len(row)))[:-1] + "]}"
+    text = found.replace('"', '\\"')
+    result = (
+        f'"content":[],"structuredContent":{found}' if structured else f'"content":[{{"type":"text","text":"{text}"}}]'
+    )
+    put(f'{{"jsonrpc":"2.0","id":{id},"result":{{{result}}}}}\n'.encode())
 
 
 def main() -> None:
@@ -46,6 +64,8 @@ def main() -> None:
                         send({"id": id, "result": {"tools": TOOLS}})
                     case "tools/call" if params["name"] == "sleep":
                         heapq.heappush(due, (time.monotonic() + params["arguments"]["ms"] / 1000, id))
+                    case "tools/call" if params["name"] == "rows":
+                        rows(id, **params["arguments"])
                     case "tools/call":
                         send({"id": id, "result": words(params["arguments"]["text"])})
                     case _ if id is not None:

@@ -201,7 +201,7 @@ async def play(folder: Path, turns, ops) -> None:
                     session.leave()
                     while session.state.turn is not None:
                         bench.do("release")
-                        await anyio.sleep(0)
+                        await checkpoint()
                     await session.close()
                 tasks.cancel_scope.cancel()
             if not crashed:
