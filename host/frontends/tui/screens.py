@@ -15,8 +15,8 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from host.core.text import safe
-from host.core.types import ToolSpec
-from host.frontends.handle import Door, SessionRow
+from host.core.types import SessionRow, ToolSpec
+from host.frontends.handle import Door
 from host.frontends.tui.bars import STATES, Bar
 from host.frontends.tui.commands import COMMANDS, TYPING, label
 from host.frontends.tui.draw import columns, money, plural, wrapped
