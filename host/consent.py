@@ -29,7 +29,7 @@ Ask = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What starting one server means on this machine, today."""
+    """What starting one server, or talking to it, means on this machine, today."""
 
     server: str
     argv: tuple[str, ...]
@@ -37,6 +37,7 @@ class Start:
     cwd: str
     sets: tuple[str, ...]
     reads: tuple[str, ...]
+    url: str | None = None
 
 
 def settle(file: ConfigFile, home: Path, trust: bool, ask: Ask | None) -> bool:
@@ -74,11 +75,12 @@ def starts(file: ConfigFile) -> list[Start]:
 def _start(server: ServerConfig, file: ConfigFile) -> Start:
     return Start(
         server.name,
-        (server.command, *server.args),
-        executable(server),
+        (server.command, *server.args) if server.url is None else (),
+        executable(server) if server.url is None else "",
         str(server.cwd),
-        tuple(sorted(server.env)),
+        tuple(sorted(server.env if server.url is None else server.headers)),
         tuple(sorted({*file.variables.get(server.name, ()), *server.env_vars})),
+        server.url,
     )
 
 
@@ -115,6 +117,14 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
 
 
 def _start_lines(start: Start) -> list[str]:
+    if start.url is not None:
+        return [
+            f"Server {start.server} is talked to over the network:",
+            f"  at        {_shown(start.url)}",
+            *([f"  sends     the headers {_shown(', '.join(start.sets))}"] if start.sets else []),
+            *([f"  reads     {_shown(', '.join(start.reads))} from your environment"] if start.reads else []),
+            "",
+        ]
     return [
         f"Server {start.server} starts a program with your rights, outside any sandbox:",
         f"  runs      {_quoted(start.argv)}",

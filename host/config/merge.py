@@ -35,7 +35,8 @@ def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") 
     if wrong := [*_doubles(files), *_unknown_names(files, env)]:
         raise ConfigError("\n".join(wrong))
     rules = tuple(rule for file in files for rule in file.rules)
-    servers = {name: server for file in files for name, server in file.servers.items()}
+    tokens = env.state_folder / "tokens"
+    servers = {name: replace(server, tokens=tokens) for file in files for name, server in file.servers.items()}
     enabled = tuple(name for name, server in servers.items() if server.enabled)
     profiles = {"default": Profile("default", enabled, base_prompt, rules=rules)}
     for file in files:

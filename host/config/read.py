@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from host.config.interpolate import Interpolation, interpolate
 from host.config.places import dotted, places
 from host.config.problems import Problems
+from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
 from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection
 from host.core import policy
@@ -153,13 +154,14 @@ class _Build:
         at = ("mcp_servers", name)
         wrong = self.file.problems
         self._check_environment(name, section)
-        command = section.command
+        remote = self._remote(name, section)
+        command = section.command or ""
         if "/" in command:
             command = str(self._path(command, (*at, "command")))
         cwd = self._path(section.cwd, (*at, "cwd"))
         if section.enabled and not cwd.is_dir():
             wrong.add((*at, "cwd"), f"no folder {cwd}")
-        self.file.variables[name] = frozenset(self.filled.used_under(at))
+        self.file.variables[name] = frozenset(self.filled.used_under(at) | {section.bearer_token_env_var or ""} - {""})
         self.file.servers[name] = ServerConfig(
             name,
             command,
@@ -178,7 +180,30 @@ class _Build:
             {tool: ToolSettings(said.effect, said.open, said.timeout_sec) for tool, said in section.tools.items()},
             self.file.origin,
             self.file.path,
+            section.url,
+            remote.headers,
+            oauth_of(section),
         )
+
+    def _remote(self, name: str, section: ServerSection) -> Remote:
+        """What is said of a server at an address; a server has either that or a command."""
+        at = ("mcp_servers", name)
+        if section.url is None:
+            if section.command is None:
+                self.file.problems.add((*at, "command"), "is missing (or a url)")
+            for key in REMOTE:
+                if key in section.model_fields_set:
+                    self.file.problems.add((*at, key), "belongs to a server with a url")
+            return Remote()
+        read = read_remote(section, self.environ)
+        for below, what in read.problems:
+            self.file.problems.add((*at, *below), what)
+        for each, value in read.secrets.items():
+            if len(value) >= _SECRET_LENGTH:
+                self.file.secrets[each] = value
+        if section.oauth.client_secret:
+            self.file.secrets[f"{name}.oauth.client_secret"] = section.oauth.client_secret
+        return read
 
     def _check_server_names(self) -> None:
         names = self.filled.document.get("mcp_servers")
@@ -201,7 +226,7 @@ class _Build:
         if self.file.origin == "project":
             if section.env_vars:
                 wrong.add((*at, "env_vars"), _NOT_IN_PROJECT)
-            for variable in sorted(used & _PROVIDER_KEYS):
+            for variable in sorted({*used, section.bearer_token_env_var or ""} & _PROVIDER_KEYS):
                 wrong.add(at, f"reads ${{{variable}}}: {_NOT_IN_PROJECT}")
         for variable in {*used, *section.env_vars}:
             self._keep_secret(variable, self.environ.get(variable, ""))

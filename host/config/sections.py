@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 from host.core.types import Effect
 
-HTTP = "servers over HTTP are not available in this version; give a command"
 APPROVALS = "approvals are rules here: write a [[rules]] entry with server, tool and verdict"
 
 
@@ -50,24 +49,35 @@ class ToolSection(Section):
     timeout_sec: Amount | None = None
 
 
+class OAuthSection(Section):
+    """oauth = { … }: how we are known where we sign in, and what for; without it we introduce ourselves."""
+
+    client_id: Filled | None = None
+    client_secret: Filled | None = None
+    client_metadata_url: Annotated[
+        str | None, AfterValidator(_shaped(r"https://[^/\s]+/.", "an https:// address with a path"))
+    ] = None
+    scopes: list[str] = []
+
+
 class ServerSection(Section):
-    """[mcp_servers.NAME]: how a server is started and what is known of its tools."""
+    """[mcp_servers.NAME]: how a server is started or where it is, and what is known of its tools."""
 
     refused: ClassVar[dict[str, str]] = {
-        "url": HTTP,
-        "headers": HTTP,
-        "http_headers": HTTP,
-        "env_http_headers": HTTP,
-        "bearer_token": HTTP,
-        "bearer_token_env_var": HTTP,
-        "oauth": HTTP,
-        "oauth_resource": HTTP,
-        "scopes": HTTP,
+        "http_headers": "this key is called headers here",
+        "env_http_headers": 'write headers = { Name = "${VARIABLE}" }',
+        "bearer_token": "a token does not stand in a file: name its variable with bearer_token_env_var",
+        "oauth_resource": "the address of the server is what is asked for",
+        "scopes": "write oauth = { scopes = [...] }",
         "default_tools_approval_mode": APPROVALS,
         "supports_parallel_tool_calls": "this key is called parallel here",
         "startup_timeout_ms": "write startup_timeout_sec, in seconds",
     }
-    command: Filled
+    command: Filled | None = None
+    url: Filled | None = None
+    headers: dict[str, str] = {}
+    bearer_token_env_var: Filled | None = None
+    oauth: OAuthSection = OAuthSection()
     args: list[str] = []
     env: dict[str, str] = {}
     env_vars: list[str] = []

@@ -24,11 +24,23 @@ class ToolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    """How we are known to a server's sign-in, where it does not let us introduce ourselves. `client_metadata_url` is
+    the address of a document that does it."""
+
+    client_id: str | None = None
+    client_secret: str | None = None
+    client_metadata_url: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """One [mcp_servers.NAME]. Paths are absolute, times in seconds, `env` interpolated."""
+    """One [mcp_servers.NAME]: a `command` to start or a `url` to talk to. Paths are absolute, times in seconds, `env`
+    and `headers` interpolated. What is signed in for is kept in the folder `tokens`."""
 
     name: str
-    command: str
+    command: str = ""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     env_vars: tuple[str, ...] = ()
@@ -44,6 +56,10 @@ class ServerConfig:
     tools: Mapping[str, ToolSettings] = field(default_factory=dict)
     origin: Origin = "user"
     file: Path = Path("servers.toml")
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    oauth: OAuth = OAuth()
+    tokens: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

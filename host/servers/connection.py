@@ -1,4 +1,5 @@
-"""One life of one server: a process, an `mcp.Client` on it, and the one task that enters, serves and leaves both.
+"""One life of one server: a process or an address, an `mcp.Client` on it, and the one task that enters, serves and
+leaves both.
 What a server does wrong becomes a result or a reason, never an exception."""
 
 from __future__ import annotations
@@ -7,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
+import httpx2
 import mcp_types as types
 from mcp import Client, MCPError
 from mcp.client.session import IncomingMessage
 from mcp.client.subscriptions import SubscriptionLost
+from mcp.shared.inbound import find_invalid_x_mcp_header
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import RootModel, ValidationError
 
@@ -22,6 +25,7 @@ from host.core.schema import arguments_problem, schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
 from host.core.source import Ask, Progress, Round
 from host.core.types import CallResult, InputRequired, ToolSpec
+from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
 from host.servers.logs import ServerLog
 from host.servers.patience import Patience
@@ -38,13 +42,23 @@ Raw = RootModel[dict[str, Any]]
 
 
 class Connection:
-    """`ready` is whether it ever was. `tools` have no exposed name yet: names are given over all servers of a
-    session."""
+    """`given` is what the server gets: variables, or headers if it is at an address. `ready` is whether it ever was.
+    `tools` have no exposed name yet: names are given over all servers of a session."""
 
     def __init__(
-        self, config: ServerConfig, env: Mapping[str, str], log: ServerLog, mode: str, tap: Tap | None = None
+        self,
+        config: ServerConfig,
+        given: Mapping[str, str],
+        log: ServerLog,
+        mode: str,
+        tap: Tap | None = None,
+        auth: httpx2.Auth | None = None,
     ) -> None:
-        self.process = ServerProcess(config, env, log, tap)
+        self.process: ServerProcess | HttpServer
+        if config.url is not None:
+            self.process = HttpServer(config.url, given, log, tap, auth)
+        else:
+            self.process = ServerProcess(config, given, log, tap)
         self.tools: list[ToolSpec] = []
         self.quarantined: dict[str, str] = {}
         self.trouble = ""
@@ -125,7 +139,7 @@ class Connection:
             if spec.remote_name in tools:
                 aside[spec.remote_name] = "listed twice; the first is used"
             elif problem := schema_problem(spec.input_schema) or (
-                spec.output_schema is not None and schema_problem(spec.output_schema)
+                (spec.output_schema is not None and schema_problem(spec.output_schema)) or self._bad_header(spec)
             ):
                 aside[spec.remote_name] = problem
             else:
@@ -133,6 +147,16 @@ class Connection:
                 for pattern in unenforced(spec.input_schema):
                     self._log.heard(f"[{spec.remote_name}: the pattern {pattern} is not checked]".encode())
         self.tools, self.quarantined = list(tools.values()), aside
+        if self._mirrors and isinstance(self.process, HttpServer):
+            self.process.offers(tools)
+
+    @property
+    def _mirrors(self) -> bool:
+        """Whether arguments are mirrored in headers."""
+        return self._config.url is not None and self.protocol in MODERN_PROTOCOL_VERSIONS
+
+    def _bad_header(self, spec: ToolSpec) -> str | None:
+        return find_invalid_x_mcp_header(spec.input_schema) if self._mirrors else None
 
     async def _keep_listed(self, changed: Callable[[], None]) -> None:
         while True:
@@ -193,6 +217,13 @@ class Connection:
 
     async def _failed(self, error: MCPError) -> CallResult:
         """An error reply, or the end of the connection, which the SDK reports in the same way."""
+        if error.data in (UNSENT, REFUSED):
+            return CallResult("error", is_error=True, cause="server_down", reason=error.message)
+        if error.data == FAILED or (error.code == types.CONNECTION_CLOSED and error.message != CLOSED):
+            return CallResult("unknown", is_error=True, reason=error.message)
+        if error.code == types.HEADER_MISMATCH:
+            self._stale.set()
+            return CallResult("error", is_error=True, cause="definition_changed", reason=error.message)
         if error.code == types.CONNECTION_CLOSED and error.message == CLOSED:
             with anyio.move_on_after(5):
                 await self.process.ended.wait()

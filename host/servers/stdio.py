@@ -55,6 +55,7 @@ class ServerProcess:
         self._refused = ""
         self.spawned = False
         self.closing = False
+        self.forgot = False
 
     @property
     def returncode(self) -> int | None:

@@ -92,11 +92,12 @@ class Supervisor:
             if self._again:
                 continue
             failures = failures + 1 if anyio.current_time() - began < QUICK_SECONDS else 1
-            if not ever or failures >= QUICK_FAILURES:
+            # An address may come back after any time; a program that keeps dying does not get better.
+            if not ever or (failures >= QUICK_FAILURES and self.config.url is None):
                 self._give_up(f"{reason}; it stopped {failures} times in a row" if ever else reason)
                 return
             self._set("restarting", reason)
-            await self._pause(min(self._backoff[0] * 2 ** (failures - 1), self._backoff[1]))
+            await self._pause(min(self._backoff[0] * 2 ** min(failures - 1, 20), self._backoff[1]))
 
     async def _pause(self, seconds: float) -> None:
         with anyio.CancelScope() as self._life, anyio.move_on_after(seconds):
@@ -110,7 +111,7 @@ class Supervisor:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._hurry, self._life)
                 for mode in self._modes:
-                    connection = connect(self.config, self._env(), self.log, mode)
+                    connection = connect(self.config, self._given(), self.log, mode)
                     reason = await connection.run(lambda c=connection: self._listed(c))  # type: ignore[misc]
                     if connection.ready:
                         self._modes = (mode,)
@@ -158,12 +159,19 @@ class Supervisor:
     async def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
     ) -> CallResult | InputRequired:
-        """One round at the live server; one that is starting is waited for."""
-        connection = await self._ready()
-        if connection is None:
-            reason = self.status.detail or f"it is {self.status.state}"
-            return CallResult("error", is_error=True, cause="server_down", reason=reason)
-        return await connection.call(spec, arguments, round, progress, ask)
+        """One round at the live server; one that is starting is waited for. A call that a server never got, because
+        it had forgotten us or was away, is sent once more when it is back."""
+        result: CallResult | InputRequired | None = None
+        for _ in range(2):
+            connection = await self._ready()
+            if connection is None:
+                break
+            result = await connection.call(spec, arguments, round, progress, ask)
+            again = isinstance(result, CallResult) and result.cause == "server_down"
+            if not (again and connection.process.forgot):
+                return result
+        reason = self.status.detail or f"it is {self.status.state}"
+        return result or CallResult("error", is_error=True, cause="server_down", reason=reason)
 
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource. Raises HostError."""
@@ -199,11 +207,14 @@ class Supervisor:
         self._scope.cancel()
 
     def _needs(self) -> list[str]:
-        return sorted({name for value in self.config.env.values() for name in _FACT.findall(value)})
+        return sorted({name for value in self._own_values().values() for name in _FACT.findall(value)})
 
-    def _env(self) -> dict[str, str]:
+    def _own_values(self) -> Mapping[str, str]:
+        return self.config.env if self.config.url is None else self.config.headers
+
+    def _given(self) -> dict[str, str]:
         def fact(found: re.Match[str]) -> str:
             value = self._facts[found[1]]
             return value if isinstance(value, str) else canonical(value)
 
-        return {name: _FACT.sub(fact, value) for name, value in self.config.env.items()}
+        return {name: _FACT.sub(fact, value) for name, value in self._own_values().items()}

@@ -16,6 +16,7 @@ def errors(tmp_path, text, merged=False):
 
 
 SERVER = '[mcp_servers.crm]\ncommand = "python"\n'
+WEB = '[mcp_servers.web]\nurl = "https://x/mcp"\n'
 RULE = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\n'
 
 
@@ -44,7 +45,19 @@ RULE = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\n'
         (SERVER + 'sandbox = "strict"', '3: mcp_servers.crm.sandbox: "strict" is not available in this version'),
         (SERVER + "network = false", "3: mcp_servers.crm.network: false needs the sandbox"),
         (SERVER + 'default_tools_approval_mode = "auto"', "approvals are rules here"),
-        ('[mcp_servers.web]\nurl = "https://x/mcp"', "2: mcp_servers.web.url: servers over HTTP are not available"),
+        ('[mcp_servers.web]\nurl = "ftp://x/mcp"', "2: mcp_servers.web.url: should be an address that begins with"),
+        ('[mcp_servers.web]\nurl = "https://a:b@x/mcp"', "2: mcp_servers.web.url: a name or password in an address"),
+        (WEB + 'command = "python"', "3: mcp_servers.web.command: belongs to a server that is started"),
+        (WEB + 'headers = { Host = "y" }', "3: mcp_servers.web.headers.Host: this header is set by the program"),
+        (WEB + 'headers = { A = "b\\n" }', "3: mcp_servers.web.headers.A: a header's value is one line of ASCII"),
+        (WEB + 'bearer_token_env_var = "NOT_SET_HERE"', "the variable NOT_SET_HERE is not set"),
+        (WEB + 'bearer_token = "x"', "3: mcp_servers.web.bearer_token: a token does not stand in a file"),
+        (WEB + 'oauth = { client_metadata_url = "http://x/y" }', "should be an https:// address with a path"),
+        (
+            WEB.replace("https", "http") + 'headers = { X-Api-Key = "0123456789" }',
+            "2: mcp_servers.web.url: a secret would travel readable",
+        ),
+        (SERVER + 'headers = { A = "b" }', "3: mcp_servers.crm.headers: belongs to a server with a url"),
         ('[mcp_servers.host]\ncommand = "x"', "1: mcp_servers.host: this name is the host's own"),
         ('[mcp_servers.a__b]\ncommand = "x"', "1: mcp_servers.a__b: a server's name is"),
         ('[mcp_servers.CRM]\ncommand = "x"', "1: mcp_servers.CRM: a server's name is"),
