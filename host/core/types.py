@@ -207,6 +207,10 @@ class Large:
     outline: tuple[Mapping[str, Any], ...]
 
 
+Contents = list[dict[str, Any]] | Large
+"""What was read of a resource."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallResult:
     """How one round at a server ended. `outcome` is ok, error or unknown; `cause` names a failure that is

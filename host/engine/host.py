@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -95,13 +95,10 @@ class Host:
     def _load(self, id: str) -> tuple[Log, State]:
         log = Log.open(self._config.home, id)
         try:
-            rows = [ev.Recorded(id, row.seq, row.at, ev.decode(row.kind, row.body)) for row in log.read() if row.body]
-            if len(rows) != log.seq:
-                raise StoreError(f"session {id} has an erased event; it can be read, not resumed")
+            return log, fold(id, whole_log(log))
         except BaseException:
             log.close()
             raise
-        return log, fold(id, rows)
 
     def _profile(self, name: str | None) -> Profile:
         profiles = self._config.profiles
@@ -194,6 +191,14 @@ class Host:
     async def sessions(self) -> list[SessionRow]:
         rows = await to_thread.run_sync(self._store.sessions)
         return [SessionRow(*(getattr(row, f.name) for f in fields(SessionRow))) for row in rows]
+
+
+def whole_log(log: Log) -> Iterator[ev.Recorded]:
+    """The events of a log, one at a time. Raises StoreError at a gap."""
+    for row in log.read(brief=True):
+        if not row.body:
+            raise StoreError(f"session {log.session} has an erased event; it can be read, not resumed")
+        yield ev.Recorded(log.session, row.seq, row.at, ev.decode(row.kind, row.body))
 
 
 def new_id() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +19,13 @@ from host.core.settings import ModelProfile, Profile
 from host.core.source import ServerStatus, ToolSource
 from host.core.state import State, apply
 from host.core.text import Secrets
-from host.core.types import Grant, Text, ToolSpec, Usage
+from host.core.told import CHARS_PER_TOKEN
+from host.core.types import Contents, Grant, Large, Text, ToolSpec, Usage
 from host.engine.feed import Feed, Item
 from host.engine.inbox import take
 from host.providers.base import Provider
 from host.servers.builtin import Builtin
+from host.servers.large import apart
 from host.servers.pool import SessionServers
 from host.store.log import SPILL, Log, read_log
 
@@ -75,7 +77,7 @@ class Session:
         self.log, self.state, self.setup = log, state, setup
         self._since = log.seq
         self.servers: SessionServers
-        self.builtin = Builtin(self._read_resource, self._finished_at)
+        self.builtin = Builtin(self._read_resource, self._result_at)
         self.attended = True
         self.going = False
         self.closing = False
@@ -114,6 +116,27 @@ class Session:
             with anyio.CancelScope(shield=True):
                 bodies = await to_thread.run_sync(lambda: [self.log.stage(body) for body in bodies])
         self._append([event for event, _ in clean], bodies)
+
+    async def record_large(self, done: ev.CallFinished, large: Large, *happened: ev.Event) -> None:
+        """As `record`, for a result whose content goes to the log only: the session goes on with its outline."""
+        with anyio.CancelScope(shield=True):
+            body, clean = await to_thread.run_sync(self._whole, done, large)
+            outline = large.outline
+            if not clean:
+                limit = self.state.limits.result_tokens * CHARS_PER_TOKEN
+                outline = tuple((await apart("outline", {"limit": limit}, body))[0]["outline"])
+            event, brief = self._clean(replace(done, outline=outline))
+            stub = await to_thread.run_sync(self.log.stage, body, brief)
+        others = [self._clean(other) for other in happened]
+        self._append([event, *(other for other, _ in others)], [stub, *(body for _, body in others)])
+
+    def _whole(self, done: ev.CallFinished, large: Large) -> tuple[bytes, bool]:
+        """The stored body of a large result, and whether it was without secrets from the first."""
+        about = ev.plain(done)
+        del about["content"]
+        body = ev.dumps(about)[:-1] + b"," + large.json[1:]
+        clean = self.setup.secrets.clean_bytes(body)
+        return clean, clean is body
 
     def _clean(self, event: ev.Event) -> tuple[ev.Event, bytes]:
         """The event and its body without secrets: live state and fold must agree, also where one was replaced."""
@@ -229,12 +252,8 @@ class Session:
             self._feeds.discard(feed)
 
     def _stored(self, after: int, upto: int) -> list[ev.Recorded]:
-        rows = read_log(self.log.folder, self.session, after)
-        return [
-            ev.Recorded(self.session, row.seq, row.at, ev.decode(row.kind, row.body))
-            for row in rows
-            if row.body and row.seq <= upto
-        ]
+        rows = read_log(self.log.folder, self.session, after, upto, brief=True)
+        return [ev.Recorded(self.session, row.seq, row.at, ev.decode(row.kind, row.body)) for row in rows if row.body]
 
     def delta(self, delta: ev.Delta) -> None:
         """Pass on what streams; text is kept until its event comes, for a reader that joins in between."""
@@ -254,7 +273,9 @@ class Session:
                 return self.state
             case "since":
                 return self._since
-        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since")
+            case "result":
+                return await self._result_at(parameters["seq"])
+        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result")
 
     # --- what a turn needs
 
@@ -301,12 +322,13 @@ class Session:
         if (event.added or event.removed or event.changed or quarantined) and self.broken is None and not self.closing:
             self.emit(event)
 
-    async def _read_resource(self, server: str, uri: str) -> list[dict[str, Any]]:
+    async def _read_resource(self, server: str, uri: str) -> Contents:
         return await self.servers.read_resource(server, uri)
 
-    def _finished_at(self, seq: int) -> ev.CallFinished | None:
-        found = [item.event for item in self._stored(seq - 1, seq)]
-        return found[0] if found and isinstance(found[0], ev.CallFinished) else None
+    async def _result_at(self, seq: int) -> bytes | None:
+        """The stored body of the result that came as event `seq`, whole."""
+        rows = await to_thread.run_sync(read_log, self.log.folder, self.session, seq - 1, seq)
+        return rows[0].body if rows and rows[0].kind == ev.CallFinished.kind else None
 
     # --- its end
 

@@ -9,12 +9,15 @@ from time import monotonic
 from typing import Any
 
 import anyio
+from anyio import to_thread
 
 from host.core import events as ev
+from host.core.errors import HostError, StoreError
 from host.core.policy import Unevaluable, Verdict, lookup
 from host.core.schema import arguments_problem
 from host.core.source import Round, ToolSource
 from host.core.state import Call, outcome_after_loss
+from host.core.told import CHARS_PER_TOKEN
 from host.core.types import CallResult, InputRequired, ToolSpec
 from host.engine.session import Session
 
@@ -241,9 +244,9 @@ async def send(
 
     responses = given(session, call) if call.round > 1 else None
     state = call.paused.state if call.paused else None
-    return await source.call(
-        spec, call.started.arguments, Round(call.round, call.started.key, responses, state), progress, ask_in_call
-    )
+    limit = session.state.limits.result_tokens * CHARS_PER_TOKEN
+    round = Round(call.round, call.started.key, responses, state, limit)
+    return await source.call(spec, call.started.arguments, round, progress, ask_in_call)
 
 
 async def paused(session: Session, call: Call, needed: InputRequired) -> None:
@@ -326,28 +329,38 @@ async def finished(session: Session, call: Call, result: CallResult, millisecond
         cause,
         reason,
     )
-    facts = facts_of(session, call, done)
-    events: list[ev.Event] = [done, ev.SettingsChanged({"facts": facts}, by=call.id)] if facts else [done]
+    facts = await facts_of(session, call, result) if done.outcome == "ok" else {}
+    others: list[ev.Event] = [ev.SettingsChanged({"facts": facts}, by=call.id)] if facts else []
     try:
-        await session.record(*events)
-    except ValueError as error:  # such as 1e999: a reader takes it for infinity, which no JSON can say again
+        if result.large is None:
+            await session.record(done, *others)
+        else:
+            await session.record_large(done, result.large, *others)
+    except (ValueError, HostError) as error:
+        if isinstance(error, StoreError):
+            raise
+        # Such as 1e999, which a reader takes for infinity and no JSON can say again.
         await session.record(ev.CallFinished(call.id, "error", True, (), None, milliseconds, "bad_result", str(error)))
         return
     if facts:
         session.servers.set_facts(session.state.facts)
 
 
-def facts_of(session: Session, call: Call, done: ev.CallFinished) -> dict[str, Any]:
+async def facts_of(session: Session, call: Call, result: CallResult) -> dict[str, Any]:
     """The facts that this result sets: once set, a fact stays as it is."""
     decision, facts = call.decision, {}
-    if done.outcome != "ok" or decision is None:
-        return {}
-    for name, source in session.setup.profile.facts.items():
-        if source is None or name in session.state.facts:
+    paths = {
+        name: source.path
+        for name, source in session.setup.profile.facts.items()
+        if source is not None and decision is not None and name not in session.state.facts
+        if (source.server, source.tool) == (decision.server, decision.remote_name)
+    }
+    structured = result.structured
+    if paths and result.large is not None:
+        structured = (await to_thread.run_sync(json.loads, result.large.json)).get("structured")
+    for name, path in paths.items():
+        try:
+            facts[name] = lookup(structured, path)[0]
+        except (Unevaluable, IndexError):
             continue
-        if (source.server, source.tool) == (decision.server, decision.remote_name):
-            try:
-                facts[name] = lookup(done.structured, source.path)[0]
-            except (Unevaluable, IndexError):
-                continue
     return facts

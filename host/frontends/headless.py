@@ -133,7 +133,7 @@ async def _once(handle: Handle, prompt: str | None, output: Output, fail_on_deni
     elif rejected := handle.submit(ev.Say(prompt)):
         raise HostError(rejected.reason)
     async for item in feed:
-        _print_item(handle.session, item, output)
+        await _print_item(handle, item, output)
         if isinstance(item, ev.Recorded):
             outcome.take(item.event)
             if isinstance(item.event, ev.TurnEnded):
@@ -165,12 +165,12 @@ async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_
         for question in state.questions.values():
             if question.answer is None:
                 asked = ev.Recorded(handle.session, question.seq, question.at, question.asked)
-                _print_item(handle.session, asked, output)
+                await _print_item(handle, asked, output)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(talk.read_commands)
         talk.next_prompt()
         async for item in handle.feed(await handle.ask("since")):
-            _print_item(handle.session, item, output)
+            await _print_item(handle, item, output)
             if isinstance(item, ev.Recorded):
                 talk.take(item.event)
             if talk.idle:
@@ -243,12 +243,19 @@ async def _lines() -> AsyncIterator[bytes]:
             yield line
 
 
-def _print_item(session: str, item: FeedItem, output: Output) -> None:
+async def _print_item(handle: Handle, item: FeedItem, output: Output) -> None:
     if isinstance(item, ServerStatus):
         if item.state == "failed":
             _tell(f"server {item.server} failed: {item.detail}")
-    elif output == "stream-json":
-        _write(_one_line(ev.envelope(item) if isinstance(item, ev.Recorded) else ev.live(session, item)))
+    elif output != "stream-json":
+        return
+    elif not isinstance(item, ev.Recorded):
+        _write(_one_line(ev.live(handle.session, item)))
+    elif isinstance(item.event, ev.CallFinished) and item.event.outline is not None:
+        stored = await handle.ask("result", seq=item.seq)
+        await to_thread.run_sync(lambda: _write(_one_line(ev.envelope(item, stored))))
+    else:
+        _write(_one_line(ev.envelope(item)))
 
 
 def _one_line(line: bytes) -> bytes:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from host.core import events as ev
+from host.core.outline import Outline, Rest, Shown
 from host.core.source import ServerStatus
 from host.core.state import Call, Question, State, apply, seconds
-from host.core.told import content_parts, ending
-from host.core.types import Effect, Stop, Text, Usage
+from host.core.told import ending, parts_of
+from host.core.types import Blob, Effect, Stop, Text, Usage
 
 Stage = Literal[
     "proposed", "allowed", "waiting", "running", "paused",
@@ -299,12 +300,28 @@ def _note(decision: ev.CallDecided | None, questions: list[Question]) -> str:
 def _result(finished: ev.CallFinished, call: Call) -> str:
     """The host's sentence, if it has one, and the server's own content as text."""
     sentence = ending(finished, call.proposal)
-    parts = content_parts(finished.content, finished.structured)
-    texts = [p.text if isinstance(p, Text) else f"[{p.media_type}, {len(p.data) * 3 // 4} bytes]" for p in parts]
+    texts = [_words(part) for part in parts_of(finished)]
     return "\n".join(text for text in [sentence, *texts] if text)
 
 
+def _words(part: Shown) -> str:
+    match part:
+        case Text():
+            return part.text
+        case Blob():
+            return f"[{part.media_type}, {len(part.data) * 3 // 4} bytes]"
+        case Outline():
+            hidden = part.characters - len(part.head) - len(part.tail)
+            return f"{part.head}\n[… {hidden} characters: {part.shape} …]\n{part.tail}"
+        case Rest():
+            return f"[… {part.texts} more texts of {part.characters} characters …]"
+
+
 def _size(finished: ev.CallFinished) -> int:
+    if finished.outline is not None:
+        return sum(
+            part.characters if isinstance(part, (Outline, Rest)) else len(_words(part)) for part in parts_of(finished)
+        )
     size = sum(len(ev.dumps(dict(block))) for block in finished.content)
     return size + (len(ev.dumps(finished.structured)) if finished.structured is not None else 0)
 

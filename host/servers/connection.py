@@ -21,16 +21,17 @@ from host import __version__
 from host.core.catalog import definition_digest
 from host.core.errors import HostError
 from host.core.policy import presumed_effect
-from host.core.schema import arguments_problem, schema_problem, unenforced
+from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
 from host.core.source import Ask, Progress, Round
-from host.core.types import CallResult, InputRequired, ToolSpec
+from host.core.types import CallResult, Contents, InputRequired, ToolSpec
+from host.servers.apart import broken_promise
 from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
 from host.servers.logs import ServerLog
 from host.servers.patience import Patience
 from host.servers.stdio import ServerProcess, Tap
-from host.servers.wire import UNREADABLE, first_problem
+from host.servers.wire import UNREADABLE, first_problem, large_result
 
 KEY = "io.agent-host/idempotency-key"
 PAGES = 100
@@ -149,6 +150,8 @@ class Connection:
         self.tools, self.quarantined = list(tools.values()), aside
         if self._mirrors and isinstance(self.process, HttpServer):
             self.process.offers(tools)
+        promised = {name: spec.output_schema for name, spec in tools.items()}
+        self.process.wire.schemas = {name: schema for name, schema in promised.items() if schema is not None}
 
     @property
     def _mirrors(self) -> bool:
@@ -196,6 +199,7 @@ class Connection:
         self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
     ) -> CallResult | InputRequired:
         """One round. Whoever cancels it, or the deadline, makes the server get one `notifications/cancelled`."""
+        self.process.wire.limit = round.limit
         own = self._config.tools.get(spec.remote_name, ToolSettings()).timeout
         patience = Patience(own or self._config.tool_timeout)
 
@@ -233,7 +237,7 @@ class Connection:
         text = {"type": "text", "text": error.message}
         return CallResult("error", content=(text,), is_error=True, reason=f"error {error.code}")
 
-    async def read_resource(self, uri: str) -> list[dict[str, Any]]:
+    async def read_resource(self, uri: str) -> Contents:
         """The contents of a resource as the server wrote them. Raises HostError."""
         name = self._config.name
         params = types.ReadResourceRequestParams(uri=uri)
@@ -244,6 +248,8 @@ class Connection:
             raise HostError(f"{name} did not answer within {self._config.tool_timeout:g} s") from None
         except (MCPError, ValidationError) as error:
             raise HostError(f"{name} cannot read {uri}: {words(error)}") from None
+        if (found := large_result(result)) and found.large is not None:
+            return found.large
         if "contents" not in result:
             raise HostError(f"{name} asks for input before it reads {uri}, which this host does not do for resources")
         contents: list[dict[str, Any]] = result["contents"]
@@ -274,6 +280,8 @@ def request_of(spec: ToolSpec, arguments: Mapping[str, Any], round: Round) -> ty
 
 def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult | InputRequired:
     """What the server answered. A result that breaks the tool's own output schema is kept, with a warning."""
+    if (large := large_result(raw)) is not None:
+        return large
     kind = raw.get("resultType", "complete")
     if kind == "input_required":
         return InputRequired(raw.get("inputRequests") or {}, raw.get("requestState"))
@@ -282,10 +290,8 @@ def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult | InputRequired
     content, structured = tuple(raw.get("content") or ()), raw.get("structuredContent")
     if raw.get("isError"):
         return CallResult("error", content, structured, True)
-    if spec.output_schema is not None:
-        missing = None if "structuredContent" in raw else "the structured content that its schema promises is missing"
-        if problem := missing or arguments_problem(spec.output_schema, structured):
-            return CallResult("error", content, structured, True, "bad_result", problem)
+    if spec.output_schema is not None and (problem := broken_promise(spec.output_schema, raw)):
+        return CallResult("error", content, structured, True, "bad_result", problem)
     return CallResult("ok", content, structured)
 
 

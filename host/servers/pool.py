@@ -14,7 +14,7 @@ from host.core.catalog import exposed_names
 from host.core.errors import HostError
 from host.core.settings import ServerConfig
 from host.core.source import ServerStatus, ToolSource
-from host.core.types import ToolSpec
+from host.core.types import Contents, ToolSpec
 from host.servers.supervisor import BACKOFF, Supervisor
 
 OnStatus = Callable[[ServerStatus], None]
@@ -68,7 +68,7 @@ class SessionServers:
             if supervisor.config.required or not required_only:
                 await supervisor.settled.wait()
 
-    async def read_resource(self, server: str, uri: str) -> list[dict[str, Any]]:
+    async def read_resource(self, server: str, uri: str) -> Contents:
         """The contents of a resource as plain JSON. Raises HostError."""
         return await self._of(server).read_resource(uri)
 

@@ -134,7 +134,7 @@ class ServerProcess:
                 for line in lines.feed(chunk):
                     if self._tap:
                         self._tap("in", line)
-                    for message in self.wire.received(line, anyio.current_time()):
+                    for message in await self.wire.taken(line, anyio.current_time()):
                         await inbox.send(SessionMessage(message))
         except Refused as error:
             self._refused = self._refused or str(error)

@@ -13,7 +13,7 @@ from anyio import to_thread
 from host.core.errors import HostError
 from host.core.settings import ServerConfig
 from host.core.source import Ask, Progress, Round, ServerStatus
-from host.core.types import CallResult, InputRequired, ToolSpec, canonical
+from host.core.types import CallResult, Contents, InputRequired, ToolSpec, canonical
 from host.servers.logs import ServerLog
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Supervisor:
         reason = self.status.detail or f"it is {self.status.state}"
         return result or CallResult("error", is_error=True, cause="server_down", reason=reason)
 
-    async def read_resource(self, uri: str) -> list[dict[str, Any]]:
+    async def read_resource(self, uri: str) -> Contents:
         """The contents of a resource. Raises HostError."""
         connection = await self._ready()
         if connection is None:

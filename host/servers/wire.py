@@ -3,8 +3,10 @@ faulty part, and refused in a way that costs one call and not the connection."""
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from mcp_types import (
     PARSE_ERROR,
@@ -14,6 +16,7 @@ from mcp_types import (
     JSONRPCMessage,
     JSONRPCNotification,
     JSONRPCRequest,
+    JSONRPCResponse,
     jsonrpc_message_adapter,
 )
 from mcp_types.methods import validate_server_result
@@ -21,13 +24,18 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
+from host.core.errors import HostError
 from host.core.events import dumps
+from host.core.told import CHARS_PER_TOKEN
+from host.core.types import CallResult, Large, Limits
+from host.servers.large import LARGE, apart
 from host.servers.logs import ServerLog
 
 MAX_LINE = 64 * 1024 * 1024
 NOTIFICATIONS = 200
 FLOOD = 10_000
 UNREADABLE = "io.agent-host/unreadable"
+LARGE_RESULT = "io.agent-host/large"
 CONTENT = ("text", "image", "audio", "resource", "resource_link")
 _REPLY = rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?'
 _ID_FIRST = re.compile(_REPLY + rb'"id"\s*:\s*(\d{1,18})\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"')
@@ -67,14 +75,25 @@ def encoded(message: JSONRPCMessage) -> bytes:
         return dumps(message.model_dump(by_alias=True, exclude_unset=True)) + b"\n"
 
 
+class Awaited(NamedTuple):
+    """A request that has no reply yet: its method, the protocol it was sent under, the tool it calls."""
+
+    method: str
+    version: str | None
+    tool: str | None
+
+
 class Wire:
     """The traffic of one connection: knows which replies are awaited. `dropped` are the tools of the last listing
-    whose definitions are not MCP, each with why."""
+    whose definitions are not MCP, each with why; `schemas` the output schemas by tool, and `limit` the characters
+    that are shown of a result, for those that are read in a process apart."""
 
     def __init__(self, log: ServerLog) -> None:
         self.dropped: dict[str, str] = {}
+        self.schemas: Mapping[str, Mapping[str, Any]] = {}
+        self.limit = Limits().result_tokens * CHARS_PER_TOKEN
         self._log = log
-        self._awaited: dict[int | str, tuple[str, str | None]] = {}
+        self._awaited: dict[int | str, Awaited] = {}
         self._version: str | None = None
         self._second, self._notified, self._useless = 0.0, 0, 0
 
@@ -83,11 +102,44 @@ class Wire:
         if isinstance(message, JSONRPCRequest):
             params = message.params or {}
             version = (params.get("_meta") or {}).get(PROTOCOL_VERSION_META_KEY)
-            self._awaited[message.id] = (message.method, version or self._version)
+            tool = params.get("name") if message.method == "tools/call" else None
+            self._awaited[message.id] = Awaited(message.method, version or self._version, tool)
             if message.method == "tools/list" and "cursor" not in params:
                 self.dropped = {}
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._awaited.pop((message.params or {}).get("requestId", 0), None)
+
+    async def taken(self, line: bytes, now: float) -> list[JSONRPCMessage]:
+        """As `received`, but the result of a call that is large is not parsed here: it comes as one `large_result`."""
+        if len(line) <= LARGE:
+            return self.received(line, now)
+        schemas = {
+            json.dumps(id): self.schemas[asked.tool]
+            for id, asked in self._awaited.items()
+            if asked.tool is not None and asked.tool in self.schemas
+        }
+        try:
+            told, body = await apart("reply", {"schemas": schemas, "limit": self.limit}, line)
+        except HostError as error:
+            return self._unreadable(line, str(error))
+        if told["kind"] == "unreadable":
+            return self._unreadable(line, told["why"])
+        if told["kind"] == "large" and (asked := self._awaited.get(told["id"])) and asked.method == told["method"]:
+            del self._awaited[told["id"]]
+            return [self._large(asked, told, body)]
+        return self.received(line, now)
+
+    def _large(self, asked: Awaited, told: Mapping[str, Any], body: bytes) -> JSONRPCMessage:
+        """A small reply to stand for the large one, which it carries as a value of ours: no server can write that."""
+        large = Large(body, tuple(told["outline"]))
+        bad, problem = told["is_error"], told["problem"]
+        if problem is not None:
+            result = CallResult("error", is_error=True, cause="bad_result", reason=problem, large=large)
+        else:
+            result = CallResult("error" if bad else "ok", is_error=bad, large=large)
+        small: dict[str, Any] = {"content": [], "contents": [], "_meta": {LARGE_RESULT: result}}
+        self._repair(asked, small)
+        return JSONRPCResponse(jsonrpc="2.0", id=told["id"], result=small)
 
     def received(self, line: bytes, now: float) -> list[JSONRPCMessage]:
         """The messages of one line; several where it is a batch, none where it is noise. Raises Refused."""
@@ -106,7 +158,7 @@ class Wire:
         asked = self._asked(item)
         try:
             if asked is not None and isinstance(item.get("result"), dict):
-                self._repair(*asked, item["result"])
+                self._repair(asked, item["result"])
             message = jsonrpc_message_adapter.validate_python(item, by_name=False)
         except ValidationError as error:
             if asked is not None:
@@ -121,7 +173,7 @@ class Wire:
                 return None
         return message
 
-    def _asked(self, item: Any) -> tuple[str, str | None] | None:
+    def _asked(self, item: Any) -> Awaited | None:
         """What the request was that this replies to; None if it is no reply, or nobody waits for it."""
         if not isinstance(item, dict) or "method" in item:
             return None
@@ -152,8 +204,9 @@ class Wire:
         if self._useless > FLOOD:
             raise Refused(f"it wrote more than {FLOOD} useless lines within a second")
 
-    def _repair(self, method: str, version: str | None, result: dict[str, Any]) -> None:
+    def _repair(self, asked: Awaited, result: dict[str, Any]) -> None:
         """Set right in place what would make the SDK throw away a result that can be used."""
+        method, version, _ = asked
         if method == "initialize" and isinstance(result.get("protocolVersion"), str):
             self._version = result["protocolVersion"]
         if version in MODERN_PROTOCOL_VERSIONS:
@@ -167,6 +220,12 @@ class Wire:
         elif method == "tools/call" and result.get("resultType") != "input_required":
             content = result.get("content") or []
             result["content"] = [block if known(block) else placeholder(block) for block in content]
+
+
+def large_result(result: Mapping[str, Any]) -> CallResult | None:
+    """The large result that this one stands for."""
+    found = (result.get("_meta") or {}).get(LARGE_RESULT)
+    return found if isinstance(found, CallResult) else None
 
 
 def failure(id: int | str, why: str) -> JSONRPCError:

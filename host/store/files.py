@@ -21,6 +21,7 @@ from host.core.errors import StoreError
 from host.core.types import canonical
 
 MARK = b"\0blob "  # no JSON begins with NUL, so a stub is never a body
+NAME = 64
 # sqlite3 cannot decode its own message about a file of noise.
 FAULTS = (sqlite3.Error, OSError, UnicodeDecodeError)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -131,8 +132,9 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def spill(place: Place, body: bytes) -> bytes:
-    """Write a body to a blob that is on disk, whole or not at all, when this returns; the stub that names it."""
+def spill(place: Place, body: bytes, brief: bytes = b"") -> bytes:
+    """Write a body to a blob that is on disk, whole or not at all, when this returns; the stub that names it, and
+    behind it what stands for the body where it need not be whole."""
     name = sha256(body).hexdigest()
     path = place.blobs / name
     if not path.exists():
@@ -151,17 +153,20 @@ def spill(place: Place, body: bytes) -> bytes:
                 Path(draft).unlink()
             raise
         sync(place.blobs)
-    return MARK + name.encode()
+    return MARK + name.encode() + brief
 
 
 def blob_name(stub: bytes) -> str:
-    return stub[len(MARK) :].decode("ascii", "replace")
+    return stub[len(MARK) : len(MARK) + NAME].decode("ascii", "replace")
 
 
-def whole(place: Place, body: bytes) -> bytes:
-    """The body that a stub stands for; any other body as it is. Raises StoreError for a lost or altered blob."""
+def whole(place: Place, body: bytes, brief: bool = False) -> bytes:
+    """The body that a stub stands for, or where a `brief` one will do, that; any other body as it is. Raises
+    StoreError for a lost or altered blob."""
     if not body.startswith(MARK):
         return body
+    if brief and (short := body[len(MARK) + NAME :]):
+        return short
     if fault := blob_fault(place, body):
         raise StoreError(f"{place.blobs}: {fault}; restore a copy of this session, or go on in a new one")
     return (place.blobs / blob_name(body)).read_bytes()

@@ -16,7 +16,7 @@ from pathlib import Path
 from host.core.errors import StoreError
 from host.core.events import Erased, dumps, plain
 from host.store.chain import SALT, Damage, link, seal, seed
-from host.store.files import MARK, Place, add_head, blob_name, guarded, spill, sync, take
+from host.store.files import MARK, NAME, Place, add_head, blob_name, guarded, spill, sync, take
 from host.store.reader import FORMAT, SCHEMA, WAIT, Row, look, must_exist, read_log, rows, verify
 
 __all__ = ["Damage", "Log", "Row", "delete_log", "read_log", "verify"]
@@ -24,7 +24,7 @@ __all__ = ["Damage", "Log", "Row", "delete_log", "read_log", "verify"]
 SPILL = 16_384
 _INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)"
 _HEAD = "SELECT seq, chain FROM event ORDER BY seq DESC LIMIT 1"
-_STUBS = f"SELECT body FROM event WHERE substr(body, 1, {len(MARK)}) = ?"
+_STUBS = f"SELECT substr(body, 1, {len(MARK) + NAME}) FROM event WHERE substr(body, 1, {len(MARK)}) = ?"
 
 
 class Log:
@@ -110,17 +110,18 @@ class Log:
         with guarded(self._place.db, "cannot append"):
             return self._write(rows, at, durable)
 
-    def stage(self, body: bytes) -> bytes:
-        """What to append for a body: itself, or for a long one the stub of a blob that is now on disk."""
+    def stage(self, body: bytes, brief: bytes = b"") -> bytes:
+        """What to append for a body: itself, or for a long one the stub of a blob that is now on disk. A `brief` body
+        stays beside the stub, for readers that need no more."""
         if len(body) <= SPILL:
             return body
         with guarded(self._place.blobs, "cannot write a long event"):
-            return spill(self._place, body)
+            return spill(self._place, body, brief)
 
-    def read(self, after: int = 0) -> Iterator[Row]:
-        """The rows after number `after`, long bodies whole."""
+    def read(self, after: int = 0, brief: bool = False) -> Iterator[Row]:
+        """The rows after number `after`, long bodies whole, or `brief` where they were stored with a brief one."""
         with guarded(self._place.db, "cannot read the session"):
-            yield from rows(self._db, self._place, after)
+            yield from rows(self._db, self._place, after, brief=brief)
 
     def erase(self, seq: int, by: str, why: str, at: str) -> None:
         """Drop a body for good, and its blob; an `erased` row tells who and why, and the chain still verifies."""

@@ -15,11 +15,12 @@ from host.store.files import FAULTS, MARK, Place, blob_fault, guarded, heads, wh
 
 FORMAT = 1
 WAIT = 1.0
+LAST = 2**63 - 1
 SCHEMA = (
     "CREATE TABLE event(seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body BLOB, salt BLOB, "
     "digest BLOB NOT NULL, chain BLOB NOT NULL)"
 )
-_PAGE = "SELECT seq, at, kind, body FROM event WHERE seq > ? ORDER BY seq LIMIT 500"
+_PAGE = "SELECT seq, at, kind, body FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 500"
 _ALL = "SELECT seq, at, kind, body, salt, digest, chain FROM event ORDER BY seq"
 T = TypeVar("T")
 
@@ -38,21 +39,24 @@ class NewerFormat(StoreError):
     """A log that a later version wrote."""
 
 
-def read_log(folder: Path, session: str, after: int = 0) -> list[Row]:
-    """The rows of a session after number `after`, whoever owns it."""
+def read_log(folder: Path, session: str, after: int = 0, upto: int | None = None, brief: bool = False) -> list[Row]:
+    """The rows of a session after number `after`, whoever owns it, and not beyond number `upto`."""
     place = Place.of(folder, session)
     with guarded(place.db, "cannot read the session"):
         must_exist(place)
-        return look(place, lambda db: list(rows(db, place, after)))
+        return look(place, lambda db: list(rows(db, place, after, upto, brief)))
 
 
-def rows(db: sqlite3.Connection, place: Place, after: int) -> Iterator[Row]:
-    """The rows after number `after`, long bodies whole."""
-    while page := db.execute(_PAGE, (after,)).fetchall():
+def rows(
+    db: sqlite3.Connection, place: Place, after: int, upto: int | None = None, brief: bool = False
+) -> Iterator[Row]:
+    """The rows after number `after`, long bodies whole, or `brief` where they were stored with a brief one."""
+    last = LAST if upto is None else upto
+    while page := db.execute(_PAGE, (after, last)).fetchall():
         for seq, at, kind, body in page:
             if not (isinstance(body, bytes | None) and isinstance(at, str) and isinstance(kind, str)):
                 raise StoreError(f"{place.db}: event {seq} was altered; `agent-host audit verify` tells more")
-            yield Row(seq, at, kind, whole(place, body or b""))
+            yield Row(seq, at, kind, whole(place, body or b"", brief))
         after = page[-1][0]
 
 

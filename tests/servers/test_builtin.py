@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from host.core.errors import HostError
-from host.core.events import CallFinished
+from host.core.events import CallFinished, encode
 from host.core.schema import arguments_problem
 from host.core.source import Round
 from host.core.told import told
@@ -22,7 +22,12 @@ async def no_resources(server, uri):
 
 def use(tool, arguments, events=None, resources=no_resources):
     """Call one of the host's tools by its exposed name, arguments checked as any tool's are."""
-    builtin = Builtin(resources, (events or {}).get)
+
+    async def result_at(seq):
+        event = (events or {}).get(seq)
+        return event and encode(event)
+
+    builtin = Builtin(resources, result_at)
     spec = next(spec for spec in builtin.tools() if spec.name == tool)
     assert arguments_problem(spec.input_schema, arguments) is None
 
@@ -39,7 +44,7 @@ def finished(*texts, **more):
 
 
 def test_the_tools_are_confirmed_reads_that_carry_nothing_out():
-    specs = Builtin(no_resources, lambda seq: None).tools()
+    specs = Builtin(no_resources, no_resources).tools()
     assert [spec.name for spec in specs] == ["host__read_resource", "host__read_result"]
     assert {(spec.server, spec.effect, spec.open, spec.confirmed) for spec in specs} == {("host", "read", False, True)}
     assert len({spec.digest for spec in specs}) == 2
@@ -89,7 +94,9 @@ def test_grep_gives_lines_with_their_offsets():
 def test_grep_in_one_long_line_gives_the_neighbourhood():
     text = "x" * 5000 + "NEEDLE" + "y" * 5000
     _, found = use("host__read_result", {"handle": "r3.0", "grep": "NEEDLE"}, {3: finished(text)})
-    assert found == f"0: {'x' * 80}NEEDLE{'y' * 80}"
+    assert found == f"4920: {'x' * 80}NEEDLE{'y' * 80}"
+    _, found = use("host__read_result", {"handle": "r3.0", "offset": 5000, "limit": 6}, {3: finished(text)})
+    assert found.startswith("NEEDLE\n")
 
 
 @pytest.mark.parametrize("handle", ["r4.0", "r3.7", "nonsense", "r3", "r3.-1"])

@@ -50,6 +50,8 @@ TOOLS = [
     tool("add", {"a": {"type": "integer"}, "b": {"type": "integer"}}, outputSchema=NUMBER),
     tool("wrong", outputSchema=NUMBER),
     *[tool(name) for name in ("env", "echo", "ask", "crash", "hang", "slow", "big", "broken", "odd", "fail")],
+    tool("rows", outputSchema={"type": "object", "properties": {"sum": {"type": "integer"}}}),
+    *[tool(name) for name in ("texts", "image", "late_id")],
     *[tool(name) for name in ("grow", "noise", "pid", "error", "raw", "meta", "chatty")],
 ]
 
@@ -138,6 +140,19 @@ def on_call(id, params):
             text(id, "finally")
         case "big":
             text(id, "x" * arguments["size"] + "end")
+        case "rows":
+            found = {"rows": [{"id": n, "name": "é", "sum": None} for n in range(arguments["count"])]} | arguments[
+                "more"
+            ]
+            reply(id, content=[], structuredContent=found, isError=arguments.get("error", False))
+        case "texts":
+            reply(id, content=[{"type": "text", "text": f"text {n} " + "y" * 1000} for n in range(arguments["count"])])
+        case "image":
+            data = "A" * arguments["size"]
+            reply(id, content=[{"type": "image", "mimeType": "image/png", "data": data}])
+        case "late_id":
+            result = {"content": [{"type": "text", "text": "z" * 400_000}]}
+            write(json.dumps({"jsonrpc": "2.0", "result": result, "id": str(id)}).encode())
         case "broken":
             head = f'{{"jsonrpc":"2.0","id":{id},"result":{{"x":'.encode()
             write({"utf8": head + b'"\xff"}}', "deep": head + b"[" * 50000 + b"]" * 50000 + b"}}"}[arguments["how"]])
@@ -186,6 +201,8 @@ def on_request(id, method, params):
             on_call(id, params)
         case "resources/read" if params["uri"] == "note://one":
             reply(id, contents=[{"uri": params["uri"], "mimeType": "text/plain", "text": "one note"}])
+        case "resources/read" if params["uri"] == "note://long":
+            reply(id, contents=[{"uri": params["uri"], "text": "a line of it\n" * 50_000}])
         case "subscriptions/listen" if MODERN:
             NOW["subscription"] = id
             honored = {"toolsListChanged": True}
