@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
+from host.core.text import safe
 from host.core.types import ToolSpec, canonical
 
 LONGEST = 64
+BYTES_PER_TOKEN = 4.26
+"""Measured over the definitions of 527 tools with a tokenizer of 100,000 entries."""
+SHARE, MOST = 0.1, 10_000
+"""Tools may take this share of a model's window, and never more tokens than this."""
+INDEX, WORDS, SHORTEST = 1_200, 120, 24
+"""Characters of description in the server index: in all, of one server at most and at least."""
+INDEX_HEAD = (
+    """The tools of these servers are not all listed. Find the ones you need with host__search_tools, then call them:"""
+)
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -49,8 +60,95 @@ def definition_digest(
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def visible(specs: Iterable[ToolSpec], known: Sequence[str] = ()) -> list[ToolSpec]:
-    """The tools in the order the model sees them: first those it knows, in the order it met them, then new ones
-    by server. What went before stays a prefix, which keeps a provider's prompt cache warm."""
-    met = {name: position for position, name in enumerate(known)}
-    return sorted(specs, key=lambda spec: (0, met[spec.name], "") if spec.name in met else (1, 0, spec.server))
+def tokens(spec: ToolSpec) -> int:
+    """What a tool costs to send: an estimate from the size of its definition."""
+    text = canonical([spec.name, spec.description, dict(spec.input_schema)])
+    return round(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN)
+
+
+Cost = Callable[[ToolSpec], int]
+
+
+class Costs:
+    """`tokens`, counted once a definition."""
+
+    def __init__(self) -> None:
+        self._counted: dict[tuple[str, str], int] = {}
+
+    def __call__(self, spec: ToolSpec) -> int:
+        key = (spec.name, spec.digest)
+        if key not in self._counted:
+            self._counted[key] = tokens(spec)
+        return self._counted[key]
+
+
+def budget_of(window: int) -> int:
+    """How many tokens of tools a model with this window is sent before tools are deferred."""
+    return min(int(window * SHARE), MOST)
+
+
+def visible(
+    specs: Iterable[ToolSpec],
+    known: Sequence[str] = (),
+    found: Iterable[Sequence[str]] = (),
+    budget: int | None = None,
+    cost: Cost = tokens,
+) -> list[ToolSpec]:
+    """The tools in the order the model sees them. What went before stays a prefix, which keeps a provider's prompt
+    cache warm.
+
+    As long as all of them cost no more than `budget` tokens: first those it knows, in the order it met them, then new
+    ones by server. Above it only what was `found`, search after search, within the budget.
+    """
+    specs = list(specs)
+    if budget is None or fits(specs, budget, cost):
+        met = {name: position for position, name in enumerate(known)}
+        return sorted(specs, key=lambda spec: (0, met[spec.name], "") if spec.name in met else (1, 0, spec.server))
+    return kept({spec.name: spec for spec in specs}, found, budget, cost)
+
+
+def fits(specs: Iterable[ToolSpec], budget: int, cost: Cost = tokens) -> bool:
+    """Whether all of these may be sent. Stops counting where it is clear that they may not."""
+    return all(total <= budget for total in accumulate(map(cost, specs)))
+
+
+def kept(
+    specs: Mapping[str, ToolSpec], found: Iterable[Sequence[str]], budget: int, cost: Cost = tokens
+) -> list[ToolSpec]:
+    """What was found, first found first. Where the budget would break, those not found for longest go, down to half of
+    it: then the prefix changes once, and not with each search that follows."""
+    last: dict[str, int] = {}
+    size = 0
+    for number, batch in enumerate(found):
+        room = budget
+        for name in batch:
+            if name in specs and (price := cost(specs[name])) <= room:
+                room -= price
+                size += 0 if name in last else price
+                last[name] = number
+        if size > budget:
+            for name in sorted(last, key=last.__getitem__):
+                if size <= budget // 2 or last[name] == number:
+                    break
+                size -= cost(specs[name])
+                del last[name]
+    return [specs[name] for name in last]
+
+
+def server_index(servers: Sequence[tuple[str, int, str]]) -> str:
+    """What the system prompt tells of tools that are not sent: each server's name, number of tools, first words."""
+    room = min(WORDS, INDEX // max(1, len(servers)))
+    lines = [INDEX_HEAD]
+    for name, count, about in servers:
+        words = brief(about, room) if room >= SHORTEST else ""
+        lines.append(f"{name} ({count}): {words}" if words else f"{name} ({count})")
+    return "\n".join(lines)
+
+
+def brief(text: str, limit: int) -> str:
+    """The first words of a text of outside, on one line, shown safely."""
+    words = safe(" ".join(text[: 4 * limit].split()))
+    if len(words) <= limit:
+        return words
+    cut = words[: limit - 1]
+    return (cut.rpartition(" ")[0] or cut).rstrip(" ,;:.-(") + "…"
