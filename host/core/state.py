@@ -355,7 +355,7 @@ def _resumed(state: State, at: str) -> None:
         state.turn.waited += seconds(state.at, at)
     for call in state.calls.values():
         if call.status == "decided":
-            call.status, call.decision = "proposed", None
+            call.status = "proposed"
             state.questions = {
                 id: q for id, q in state.questions.items() if q.asked.call_id != call.id or q.answer is None
             }

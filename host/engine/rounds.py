@@ -1,0 +1,210 @@
+"""Send a call, round after round, and log what came of it. A server that needs input ends its round; one of the
+handshake era asks in the middle of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+import anyio
+
+from host.core import events as ev
+from host.core.policy import Unevaluable, lookup
+from host.core.source import Round, ToolSource
+from host.core.state import Call, outcome_after_loss
+from host.core.types import CallResult, InputRequired, ToolSpec
+from host.engine.session import Session
+
+ROUNDS = 10
+POLL = (0.05, 0.1, 0.2, 0.25)
+LOST = ("server_lost", "timeout")
+
+
+async def run(session: Session, call: Call) -> None:
+    """Send, round after round, until the server has given its result."""
+    decision = call.decision
+    assert decision is not None
+    source, spec = session.source(decision.server), session.spec(decision.tool)
+    began = monotonic()
+    polls = 0
+    while True:
+        start(session, call, call.round + 1 if call.status == "paused" else max(call.round, 1))
+        result = await send(session, call, source, spec)
+        if isinstance(result, CallResult):
+            if result.cause in LOST and outcome_after_loss(call) is None:
+                continue
+            await finished(session, call, result, round((monotonic() - began) * 1000))
+            return
+        if call.round >= ROUNDS:
+            reason = f"it still asked for input after {ROUNDS} rounds"
+            await finished(session, call, CallResult("error", cause="bad_result", reason=reason), 0)
+            return
+        await paused(session, call, result)
+        if not result.requests:
+            await anyio.sleep(POLL[min(polls, len(POLL) - 1)])
+            polls += 1
+
+
+def start(session: Session, call: Call, round: int) -> None:
+    """The durable intent. Nothing is awaited between the digest check and this."""
+    decision = call.decision
+    assert decision is not None
+    if call.started is not None:
+        key = call.started.key
+    elif earlier := session.state.unsettled_like(decision.tool, decision.arguments):
+        key = earlier.key
+    else:
+        key = f"{session.session}:{session.state.seq + 1}"
+    session.emit(ev.CallStarted(call.id, round, decision.server, decision.remote_name, decision.arguments, key))
+
+
+async def send(
+    session: Session, call: Call, source: ToolSource | None, spec: ToolSpec | None
+) -> CallResult | InputRequired:
+    """One round. What streams meanwhile is progress; a handshake-era server may ask in the middle."""
+    if source is None or spec is None or call.started is None:
+        return CallResult("error", cause="server_down", reason="it is not running")
+    last = 0.0
+
+    def progress(done: float, total: float | None, message: str | None) -> None:
+        nonlocal last
+        if (now := monotonic()) - last >= 0.05:
+            last = now
+            value = json.dumps({"progress": done, "total": total, "message": message})
+            session.delta(ev.Delta(0, 0, "progress", value, call.id))
+
+    async def ask_in_call(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked = question(f"q{session.state.seq + 1}", call, request)
+        if asked is None:
+            return {"action": "cancel"}
+        session.emit(asked)
+        return as_result(await answer_to(session, asked))
+
+    responses = given(session, call) if call.round > 1 else None
+    state = call.paused.state if call.paused else None
+    return await source.call(
+        spec, call.started.arguments, Round(call.round, call.started.key, responses, state), progress, ask_in_call
+    )
+
+
+async def paused(session: Session, call: Call, needed: InputRequired) -> None:
+    """The server ended the round: each of its requests is one durable question, and all are answered before the
+    next round."""
+    seq = session.state.seq + 1
+    requests = {
+        key: {"request_id": f"q{seq}.{number}", **request}
+        for number, (key, request) in enumerate(needed.requests.items())
+    }
+    asked = [a for request in requests.values() if (a := question(request["request_id"], call, request))]
+    session.emit(ev.CallPaused(call.id, call.round, requests, needed.state), *asked)
+    for each in asked:
+        await answer_to(session, each)
+
+
+async def ask_again(session: Session, call: Call) -> None:
+    """A paused call of an earlier process: what it asks is open again, under the same request ids."""
+    for question in [q for q in session.state.questions.values() if q.asked.call_id == call.id]:
+        await answer_to(session, question.asked)
+
+
+def question(request_id: str, call: Call, request: Mapping[str, Any]) -> ev.Asked | None:
+    """A server's request as a question to a person; None where this host has no way to ask it."""
+    params = request.get("params") or {}
+    decision = call.decision
+    if request.get("method") != "elicitation/create" or decision is None:
+        return None
+    url = params.get("mode") == "url"
+    return ev.Asked(
+        request_id,
+        "url" if url else "form",
+        decision.server,
+        call.id,
+        tool=decision.tool,
+        remote_name=decision.remote_name,
+        message=params.get("message"),
+        schema=None if url else params.get("requestedSchema"),
+        url=params.get("url") if url else None,
+    )
+
+
+def given(session: Session, call: Call) -> dict[str, Any]:
+    """The answers to a pause, by the server's own keys."""
+    assert call.paused is not None
+    answers = {}
+    for key, request in call.paused.requests.items():
+        asked = session.state.questions.get(request["request_id"])
+        answers[key] = as_result(asked.answer) if asked and asked.answer else {"action": "cancel"}
+    return answers
+
+
+def as_result(answer: ev.Answered) -> dict[str, Any]:
+    """An answer as MCP's ElicitResult."""
+    content = {"content": dict(answer.content)} if answer.action == "accept" and answer.content is not None else {}
+    return {"action": answer.action, **content}
+
+
+async def answer_to(session: Session, asked: ev.Asked) -> ev.Answered:
+    """Wait for the answer; where nobody can give one the host declines at once."""
+    question = session.state.questions[asked.request_id]
+    if question.answer is None and not session.attended:
+        session.emit(session.decline(asked))
+    await session.until(lambda: question.answer is not None)
+    assert question.answer is not None
+    return question.answer
+
+
+# --- the end
+
+
+async def finished(session: Session, call: Call, result: CallResult, milliseconds: int) -> None:
+    """Log the server's result, and with it the facts that it sets."""
+    outcome, cause, reason = result.outcome, result.cause, result.reason
+    if cause in LOST and call.effect != "read":
+        outcome, cause, reason = "unknown", None, reason or cause
+    done = ev.CallFinished(
+        call.id,
+        outcome,
+        result.is_error or outcome != "ok",
+        result.content,
+        result.structured,
+        milliseconds,
+        cause,
+        reason,
+    )
+    facts = await facts_of(session, call, result) if done.outcome == "ok" else {}
+    others: list[ev.Event] = [ev.SettingsChanged({"facts": facts}, by=call.id)] if facts else []
+    try:
+        if result.large is None:
+            await session.record(done, *others)
+        else:
+            await session.record_large(done, result.large, *others)
+    except (ValueError, HostError) as error:
+        if isinstance(error, StoreError):
+            raise
+        # Such as 1e999, which a reader takes for infinity and no JSON can say again.
+        await session.record(ev.CallFinished(call.id, "error", True, (), None, milliseconds, "bad_result", str(error)))
+        return
+    if facts:
+        session.servers.set_facts(session.state.facts)
+
+
+async def facts_of(session: Session, call: Call, result: CallResult) -> dict[str, Any]:
+    """The facts that this result sets: once set, a fact stays as it is."""
+    decision, facts = call.decision, {}
+    paths = {
+        name: source.path
+        for name, source in session.setup.profile.facts.items()
+        if source is not None and decision is not None and name not in session.state.facts
+        if (source.server, source.tool) == (decision.server, decision.remote_name)
+    }
+    structured = result.structured
+    if paths and result.large is not None:
+        structured = (await to_thread.run_sync(json.loads, result.large.json)).get("structured")
+    for name, path in paths.items():
+        try:
+            facts[name] = lookup(structured, path)[0]
+        except (Unevaluable, IndexError):
+            continue
+    return facts
