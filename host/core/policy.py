@@ -55,12 +55,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision may depend on besides rules and call."""
+    """What a decision may depend on besides rules and call. `unsettled`: the same call was sent before and its
+    outcome is unknown. `tentative`: who proposes it only guesses."""
 
     mode: str = "ask"
     facts: Mapping[str, Any] = field(default_factory=dict)
     unsettled: bool = False
     bypass: bool = False
+    tentative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def decide(
         "; ".join(dict.fromkeys(d.reason for d in told)),
         all(d.grantable for d in found if d.verdict == strictest),
     )
+    if context.tentative and decision.verdict is Verdict.ALLOW and not (spec.confirmed and spec.effect == "read"):
+        decision = Decision(Verdict.ASK, decision.rules, "a guess of the model, which only proposes", True)
     if decision.verdict is not Verdict.ASK:
         return _unsettled(decision, context)
     if context.bypass:

@@ -293,7 +293,9 @@ class Session:
 
     def decide(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> Decision:
         unsettled = self.state.unsettled_like(spec.name, arguments) is not None
-        context = Context(self.state.mode, self.state.facts, unsettled, self.setup.bypass)
+        said = self.state.turn.said if self.state.turn else None
+        tentative = said is not None and bool(said.request.get("tentative"))
+        context = Context(self.state.mode, self.state.facts, unsettled, self.setup.bypass, tentative)
         return decide(self.setup.profile.rules, [*self.state.grants, *self.setup.grants], spec, arguments, context)
 
     async def model(self) -> Model:
