@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "one prompt without a terminal; prints the answer",
     "batch": "many prompts from a JSONL file, each a session of its own",
     "demo": "run a demonstration in a scratch folder",
+    "mcp": "add, list, inspect and call MCP servers",
     "session": "list, show, export or delete sessions",
     "audit": "show, verify or export the record of sessions",
     "policy": "explain what would happen to a call; test the rules",
@@ -177,6 +178,32 @@ def _policy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true")
 
 
+MCP = {
+    "add": "NAME [--env K=V] -- CMD ARGS…  or  NAME --url URL: write a server into servers.toml",
+    "list": "the servers that the files name; starts none of them",
+    "get": "NAME: all that the files say of one",
+    "remove": "NAME: take it out of its file",
+    "enable": "NAME",
+    "disable": "NAME",
+}
+
+
+def _mcp(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "actions:\n" + "\n".join(f"  {name:8} {what}" for name, what in MCP.items())
+    add = parser.add_argument
+    add("action", choices=MCP, metavar="ACTION")
+    add("operands", metavar="NAME", nargs="*")
+    add("-e", "--env", metavar="K=V", action="append", default=[], help="a variable that the server gets")
+    add("--url", metavar="URL", help="a server at an address, in place of a command")
+    add("-H", "--header", metavar="K=V", action="append", default=[], help="a header that it gets")
+    add("--bearer-token-env-var", metavar="VAR", help="the variable that holds its token")
+    add("-s", "--scope", choices=("user", "project"), help="your own servers.toml, or that of this folder")
+    add("--cwd", metavar="DIR", type=Path, help="the folder that the server is started in")
+    add("--json", action="store_true")
+    parser.set_defaults(words=[])
+
+
 _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "chat": _prompt,
     "run": _prompt,
@@ -185,6 +212,7 @@ _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "session": _session,
     "audit": _audit,
     "policy": _policy,
+    "mcp": _mcp,
 }
 
 

@@ -48,8 +48,7 @@ def settle(file: ConfigFile, home: Path, trust: bool, ask: Ask | None) -> bool:
     if trust:
         return True
     begun = starts(file)
-    prompts = {profile.name: profile.prompt for profile in file.profiles.values()}
-    digest = sha256(canonical([file.digest, [asdict(start) for start in begun], prompts]).encode()).hexdigest()
+    digest = _digest(file, begun)
     store = HostStore(home)
     try:
         if store.consented(str(file.path), digest):
@@ -66,6 +65,20 @@ def settle(file: ConfigFile, home: Path, trust: bool, ask: Ask | None) -> bool:
         return agreed
     finally:
         store.close()
+
+
+def consented(file: ConfigFile, home: Path) -> bool:
+    """Whether somebody agreed to the file as it stands today."""
+    store = HostStore(home)
+    try:
+        return store.consented(str(file.path), _digest(file, starts(file)))
+    finally:
+        store.close()
+
+
+def _digest(file: ConfigFile, begun: Sequence[Start]) -> str:
+    prompts = {profile.name: profile.prompt for profile in file.profiles.values()}
+    return sha256(canonical([file.digest, [asdict(start) for start in begun], prompts]).encode()).hexdigest()
 
 
 def starts(file: ConfigFile) -> list[Start]:
@@ -95,7 +108,7 @@ def executable(server: ServerConfig) -> str:
 def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
     """Everything that is asked for, nothing shortened, nothing that can steer a terminal."""
     lines = [f"This folder has a file that wants to be used: {_shown(str(file.path))}", ""]
-    lines += [line for start in begun for line in _start_lines(start)]
+    lines += [line for start in begun for line in start_lines(start)]
     lines += [f"It chooses the model {_shown(file.model)}"] if file.model else []
     for server in file.servers.values():
         if server.trust_hints:
@@ -116,7 +129,8 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
     return "\n".join(lines)
 
 
-def _start_lines(start: Start) -> list[str]:
+def start_lines(start: Start) -> list[str]:
+    """What starting this server, or talking to it, comes to; nothing shortened."""
     if start.url is not None:
         return [
             f"Server {start.server} is talked to over the network:",

@@ -15,24 +15,39 @@ from host.config.read import ConfigFile, read_file
 from host.core.errors import ConfigError
 from host.core.settings import Origin
 
-__all__ = ["ConfigFile", "Environment", "choose_model", "environment", "loosens", "merge", "read_files", "tightening"]
+__all__ = [
+    "ConfigFile",
+    "Environment",
+    "choose_model",
+    "environment",
+    "file_places",
+    "loosens",
+    "merge",
+    "read_files",
+    "tightening",
+]
+
+
+def file_places(
+    env: Environment, folder: Path, named: Sequence[Path] = (), admin: Path = ADMIN_FILE
+) -> list[tuple[Path, Origin]]:
+    """The files that apply in `folder`: admin, user and project; `named` ones (--config) stand for the latter two."""
+    places: list[tuple[Path, Origin]] = [(admin, "admin")] if admin.exists() else []
+    if named:
+        return [*places, *((path, "user") for path in named)]
+    project = folder / FILE_NAME
+    places += [(env.user_file, "user")] if env.user_file.exists() else []
+    if project.exists() and not (env.user_file.exists() and project.samefile(env.user_file)):
+        places.append((project, "project"))
+    return places
 
 
 def read_files(
     env: Environment, folder: Path, named: Sequence[Path] = (), admin: Path = ADMIN_FILE
 ) -> list[ConfigFile]:
-    """The files that apply in `folder`: admin, user and project; `named` ones (--config) stand for the latter two.
-    Raises ConfigError with every problem of all of them."""
-    places: list[tuple[Path, Origin]] = [(admin, "admin")] if admin.exists() else []
-    if named:
-        places += [(path, "user") for path in named]
-    else:
-        project = folder / FILE_NAME
-        places += [(env.user_file, "user")] if env.user_file.exists() else []
-        if project.exists() and not (env.user_file.exists() and project.samefile(env.user_file)):
-            places.append((project, "project"))
+    """Read the files that apply in `folder`. Raises ConfigError with every problem of all of them."""
     files: list[ConfigFile] = []
-    for path, origin in places:
+    for path, origin in file_places(env, folder, named, admin):
         files.append(read_file(path, origin, os.environ, sum(len(file.rules) for file in files)))
     if wrong := [text for file in files for text in file.problems.texts()]:
         raise ConfigError("\n".join(wrong))

@@ -6,6 +6,7 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
 
@@ -21,6 +22,22 @@ _QUOTED = re.compile(
 def places(text: str) -> dict[Path, int]:
     """The line of each key path of a TOML document that `tomllib` accepts."""
     return _Scan(text.replace("\r\n", "\n")).document()
+
+
+@dataclass(slots=True)
+class Table:
+    """A header of a document: the table it opens, its line, and the last line of what stands under it."""
+
+    path: Path
+    line: int
+    last: int
+
+
+def tables(text: str) -> list[Table]:
+    """The headers of a TOML document that `tomllib` accepts, in their order."""
+    scan = _Scan(text.replace("\r\n", "\n"))
+    scan.document()
+    return scan.tables
 
 
 def line_of(found: dict[Path, int], path: Path) -> int:
@@ -51,6 +68,7 @@ class _Scan:
         self.starts = [0, *(found.end() for found in re.finditer("\n", text))]
         self.found: dict[Path, int] = {}
         self.lengths: dict[Path, int] = {}
+        self.tables: list[Table] = []
 
     def document(self) -> dict[Path, int]:
         table: Path = ()
@@ -61,6 +79,8 @@ class _Scan:
                 table = self._header(1)
             else:
                 self._pair(table)
+                if self.tables:
+                    self.tables[-1].last = self._line(self.at - 1)
         return self.found
 
     def _header(self, brackets: int) -> Path:
@@ -76,6 +96,7 @@ class _Scan:
             self.lengths[path] = self.lengths.get(path, 0) + 1
             path = self._newest(path)
         self._note(path, start)
+        self.tables.append(Table(path, self._line(start), self._line(start)))
         return path
 
     def _newest(self, path: Path) -> Path:
@@ -130,9 +151,12 @@ class _Scan:
 
     def _note(self, path: Path, at: int) -> None:
         """Remember a key and, where they have no place of their own, the tables it names on the way."""
-        line = bisect_right(self.starts, at)
+        line = self._line(at)
         for end in range(1, len(path) + 1):
             self.found.setdefault(path[:end], line)
+
+    def _line(self, at: int) -> int:
+        return bisect_right(self.starts, at)
 
     def _skip(self, pattern: re.Pattern[str]) -> int:
         found = pattern.match(self.text, self.at)
