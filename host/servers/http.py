@@ -100,7 +100,7 @@ class HttpServer:
             self._reason, self.forgot = reason, forgot
             self.ended.set()
 
-    def received(self, item: SessionMessage | Exception) -> SessionMessage | Exception | None:
+    async def received(self, item: SessionMessage | Exception) -> SessionMessage | Exception | None:
         """A message on its way in, set right; None where it is dropped."""
         if isinstance(item, Exception):
             self._log.ignored(str(item).encode())
@@ -112,7 +112,7 @@ class HttpServer:
         if self._tap:
             self._tap("in", line)
         try:
-            messages = self.wire.received(line, anyio.current_time())
+            messages = await self.wire.taken(line, anyio.current_time())
         except Refused as error:
             self.end(f"cut off: {error}")
             return None
@@ -159,7 +159,7 @@ class Reading:
     async def receive(self) -> SessionMessage | Exception:
         while True:
             try:
-                item = self._server.received(await self._inner.receive())
+                item = await self._server.received(await self._inner.receive())
             except (anyio.EndOfStream, anyio.ClosedResourceError):
                 self._server.end("the connection ended")
                 raise

@@ -5,6 +5,7 @@ import json
 import anyio
 import pytest
 from serving import call, lean, run, serving
+from web import web
 
 from host.core import events as ev
 from host.core.told import told
@@ -116,3 +117,15 @@ def test_what_is_no_result_is_left_to_the_ordinary_reader(line):
         assert (told, rest) == ({"kind": "other"}, b"")
 
     anyio.run(main)
+
+
+def test_a_large_result_from_an_address_is_taken_the_same_way():
+    async def main():
+        with web("modern") as server:
+            async with serving(server.config()) as servers:
+                await servers.settled()
+                result = await call(servers, "lean__rows", {"count": 20_000, "more": {"sum": 3}})
+        assert json.loads(result.large.json)["structured"]["sum"] == 3
+        assert shown(result)[0].startswith('{"rows": [{"id": 0, "name": "é"')
+
+    run(main)
