@@ -38,6 +38,34 @@ def exposed_names(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str
     return {pair: name if count[name] == 1 else _hashed(*pair) for pair, name in names.items()}
 
 
+class Names:
+    """As `exposed_names`, for servers that list their tools one after the other."""
+
+    def __init__(self) -> None:
+        self._bearers: dict[str, set[tuple[str, str]]] = {}
+        self._listed: dict[str, list[tuple[str, str]]] = {}
+
+    def listed(self, server: str, tools: Iterable[str]) -> set[str]:
+        """Take a server's listing; returns the servers whose names may be others now."""
+        before, now = self._listed.get(server, []), [(server, tool) for tool in tools]
+        touched = {server}
+        for pair in before:
+            bearers = self._bearers[exposed_name(*pair)]
+            bearers.discard(pair)
+            touched.update(other for other, _ in bearers)
+        for pair in now:
+            bearers = self._bearers.setdefault(exposed_name(*pair), set())
+            bearers.add(pair)
+            touched.update(other for other, _ in bearers)
+        self._listed[server] = now
+        return touched
+
+    def of(self, server: str, tool: str) -> str:
+        """The name of a tool that was listed."""
+        name = exposed_name(server, tool)
+        return name if len(self._bearers[name]) == 1 else _hashed(server, tool)
+
+
 def _plain(server: str, tool: str) -> str:
     return _OUTSIDE.sub("_", f"{server}__{tool}")
 

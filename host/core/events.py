@@ -134,7 +134,8 @@ class CallPaused:
 @dataclass(frozen=True, slots=True)
 class CallFinished:
     """`content` and `structured` are the server's own; `cause` and `reason` say why there are none. Of a large result
-    they are in the log only, and `outline` holds its parts abridged (core/outline.py)."""
+    they are in the log only, and `outline` holds its parts abridged (core/outline.py). `found` names tools that the
+    model is offered from here on."""
 
     kind: ClassVar[str] = "call_finished"
     call_id: str
@@ -146,6 +147,7 @@ class CallFinished:
     cause: str | None = None
     reason: str | None = None
     outline: tuple[Json, ...] | None = None
+    found: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class ToolSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read."""
+    """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read; `about` is
+    what the server says it is for."""
 
     server: str
     state: Literal["waiting", "starting", "ready", "failed", "restarting", "disabled", "closed"]
@@ -50,3 +51,4 @@ class ServerStatus:
     tools: int = 0
     protocol: str | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""

@@ -90,7 +90,8 @@ class Turn:
 
 @dataclass(slots=True)
 class State:
-    """Everything a session knows. Nobody but `apply` changes it."""
+    """Everything a session knows. Nobody but `apply` changes it. `catalog` has the server of each exposed tool name, in
+    the order they were met, `found` what each search found."""
 
     session: str = ""
     seq: int = 0
@@ -102,7 +103,8 @@ class State:
     limits: Limits = Limits()
     facts: dict[str, Any] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
-    catalog: dict[str, list[str]] = field(default_factory=dict)
+    catalog: dict[str, str] = field(default_factory=dict)
+    found: list[tuple[str, ...]] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     later: list[Message] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
@@ -245,8 +247,10 @@ def apply(state: State, recorded: ev.Recorded) -> None:
         case ev.CallFinished():
             _finished(state, event, recorded.seq)
         case ev.CatalogChanged():
-            known = [n for n in state.catalog.get(event.server, []) if n not in event.removed]
-            state.catalog[event.server] = known + [n for n in event.added if n not in known]
+            for name in event.removed:
+                if state.catalog.get(name) == event.server:
+                    del state.catalog[name]
+            state.catalog |= dict.fromkeys(event.added, event.server)
         case ev.Compacted():
             kept = [m for m in state.messages if m.seq > event.through_seq]
             state.messages = [Message("user", (Text(event.summary),), event.through_seq), *kept]
@@ -324,6 +328,8 @@ def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
             why = event.reason or "its end was not seen"
             state.unsettled.append(Unsettled(call.decision.tool, arguments, key, call.started_at, why))
     call.status = "finished"
+    if event.found:
+        state.found.append(event.found)
     edited = call.arguments if call.edited else None
     call.result = told(event, call.proposal, edited, state.limits.result_tokens, f"r{seq}")
     if all(c.status == "finished" for c in state.calls.values()):

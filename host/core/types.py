@@ -215,7 +215,7 @@ Contents = list[dict[str, Any]] | Large
 class CallResult:
     """How one round at a server ended. `outcome` is ok, error or unknown; `cause` names a failure that is
     not the server's own word (core/told.py has the sentences); `content` and `structured` are the server's, or
-    stand in `large`."""
+    stand in `large`; `found` names the tools that a search found."""
 
     outcome: Outcome = "ok"
     content: tuple[Mapping[str, Any], ...] = ()
@@ -224,6 +224,7 @@ class CallResult:
     cause: str | None = None
     reason: str | None = None
     large: Large | None = None
+    found: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ async def finished(session: Session, call: Call, result: CallResult, millisecond
         milliseconds,
         cause,
         reason,
+        found=met(session, call, result),
     )
     facts = await facts_of(session, call, result) if done.outcome == "ok" else {}
     others: list[ev.Event] = [ev.SettingsChanged({"facts": facts}, by=call.id)] if facts else []
@@ -188,6 +189,14 @@ async def finished(session: Session, call: Call, result: CallResult, millisecond
         return
     if facts:
         session.servers.set_facts(session.state.facts)
+
+
+def met(session: Session, call: Call, result: CallResult) -> tuple[str, ...] | None:
+    """The tools that the model is offered from here on: what a search found, or a tool that it called by its name."""
+    tool = call.proposal.name
+    if session.offered and tool not in session.offered and session.servers.spec(tool):
+        return (tool,)
+    return result.found or None
 
 
 async def facts_of(session: Session, call: Call, result: CallResult) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import anyio
 from anyio import to_thread
 
 from host.core import events as ev
-from host.core.catalog import visible
+from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile, Profile
@@ -23,8 +23,10 @@ from host.core.told import CHARS_PER_TOKEN
 from host.core.types import Contents, Grant, Large, Text, ToolSpec, Usage
 from host.engine.feed import Feed, Item
 from host.engine.inbox import take
+from host.engine.offer import Offer, abouts, offer
 from host.providers.base import Provider
 from host.servers.builtin import Builtin
+from host.servers.finder import Listing
 from host.servers.large import apart
 from host.servers.pool import SessionServers
 from host.store.log import SPILL, Log, read_log
@@ -77,7 +79,8 @@ class Session:
         self.log, self.state, self.setup = log, state, setup
         self._since = log.seq
         self.servers: SessionServers
-        self.builtin = Builtin(self._read_resource, self._result_at)
+        self.builtin = Builtin(self._read_resource, self._result_at, self._listing)
+        self.costs = Costs()
         self.attended = True
         self.going = False
         self.closing = False
@@ -268,7 +271,7 @@ class Session:
             case "servers":
                 return list(self.servers.statuses.values())
             case "tools":
-                return self.tools()
+                return self.offer().tools
             case "state":
                 return self.state
             case "since":
@@ -279,14 +282,14 @@ class Session:
 
     # --- what a turn needs
 
-    def tools(self) -> list[ToolSpec]:
-        """The tools the model is offered: stable order, new ones behind."""
-        live = self.servers.tools()
-        known = [name for names in self.state.catalog.values() for name in names]
-        return [*visible(live, known), *(self.builtin.tools() if live else ())]
+    def offer(self) -> Offer:
+        """What the model is offered now."""
+        model = self._models.get(self.state.model)
+        window = model.profile.context if model else ModelProfile().context
+        return offer(self.state, self.setup.profile.prompt, self.servers, self.builtin, window, self.costs)
 
     def spec(self, name: str) -> ToolSpec | None:
-        return self.servers.spec(name) or next((s for s in self.builtin.tools() if s.name == name), None)
+        return self.servers.spec(name) or next((s for s in self.builtin.tools(True) if s.name == name), None)
 
     def source(self, server: str) -> ToolSource | None:
         return self.builtin if server == Builtin.server else self.servers.source(server)
@@ -312,10 +315,10 @@ class Session:
         """A server listed its tools: what is new to this session's log is written to it."""
         now = {spec.name: spec.digest for spec in specs}
         before = self._digests.get(server, {})
-        known = self.state.catalog.get(server, [])
+        known = [name for name, of in self.state.catalog.items() if of == server]
         event = ev.CatalogChanged(
             server,
-            tuple(name for name in now if name not in known),
+            tuple(name for name in now if self.state.catalog.get(name) != server),
             tuple(name for name in known if name not in now),
             tuple(name for name in now if before.get(name, now[name]) != now[name]),
             quarantined,
@@ -323,6 +326,9 @@ class Session:
         self._digests[server] = now
         if (event.added or event.removed or event.changed or quarantined) and self.broken is None and not self.closing:
             self.emit(event)
+
+    def _listing(self) -> Listing:
+        return Listing(self.servers.tools(), abouts(self.servers), self.offered)
 
     async def _read_resource(self, server: str, uri: str) -> Contents:
         return await self.servers.read_resource(server, uri)

@@ -88,26 +88,28 @@ async def servers_ready(session: Session) -> str | None:
 async def call_model(session: Session) -> None:
     """One request to the model, and its ModelSaid whatever happens."""
     state = session.state
-    tools = session.tools()
-    session.offered = {spec.name: spec.digest for spec in tools}
-    request: dict[str, Any] = {
-        "through": state.seq,
-        "system": digest(session.setup.profile.prompt),
-        "tools": digest(canonical([[spec.name, spec.digest] for spec in tools])),
-    }
+    request: dict[str, Any] = {"through": state.seq}
     session.asking = asking = Asking(state.model, request)
     began = monotonic()
     try:
         model = await session.model()
+        offer = session.offer()
+        session.offered = {spec.name: spec.digest for spec in offer.tools}
+        request |= {
+            "through": state.seq,
+            "system": digest(offer.system),
+            "tools": digest(canonical([[spec.name, spec.digest] for spec in offer.tools])),
+        }
         with anyio.fail_after(time_left(session)):
             question = Request(
                 model.name,
-                session.setup.profile.prompt,
+                offer.system,
                 tuple(state.messages),
-                tools,
+                offer.tools,
                 session.session,
                 model.profile.max_output,
                 session.setup.json_schema,
+                offer.deferred,
             )
             reply = await model.provider.ask(question, session.delta)
         request["attempts"] = reply.attempts

@@ -14,7 +14,8 @@ OnDelta = Callable[[Delta], None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model. `model` is the provider's own name of it; `session` keys its prompt cache."""
+    """One question to a model. `model` is the provider's own name of it; `session` keys its prompt cache. `deferred`
+    are tools that the model may search for and call, but that are not sent in full."""
 
     model: str
     system: str
@@ -23,6 +24,7 @@ class Request:
     session: str = ""
     max_output: int | None = None
     json_schema: Mapping[str, Any] | None = None
+    deferred: Sequence[ToolSpec] = ()
 
 
 @dataclass(frozen=True, slots=True)

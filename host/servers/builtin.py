@@ -10,6 +10,7 @@ from host.core.catalog import definition_digest, exposed_name
 from host.core.errors import HostError
 from host.core.source import Ask, Progress, Round
 from host.core.types import CallResult, Contents, InputRequired, Large, ToolSpec
+from host.servers.finder import BEST, Finder, Listing
 from host.servers.large import LARGE, apart
 from host.servers.reading import PAGE, read_part
 
@@ -20,22 +21,25 @@ BodyAt = Callable[[int], Awaitable[bytes | None]]
 
 
 class Builtin:
-    """`read_resource` reads at a server; `body_at` finds the stored result that a handle speaks of."""
+    """`read_resource` reads at a server; `body_at` finds the stored result that a handle speaks of; `listing` is what
+    can be searched."""
 
     server = SERVER
     parallel = True
 
-    def __init__(self, read_resource: ReadResource, body_at: BodyAt) -> None:
-        self._read_resource, self._body_at = read_resource, body_at
+    def __init__(self, read_resource: ReadResource, body_at: BodyAt, listing: Callable[[], Listing] = Listing) -> None:
+        self._read_resource, self._body_at, self._finder = read_resource, body_at, Finder(listing)
 
-    def tools(self) -> list[ToolSpec]:
-        """What is offered beside the servers' tools."""
-        return [READ_RESOURCE, READ_RESULT]
+    def tools(self, deferring: bool = False) -> list[ToolSpec]:
+        """What is offered beside the servers' tools; where not all of those are sent, also the search for them."""
+        return [SEARCH_TOOLS, READ_RESOURCE, READ_RESULT] if deferring else [READ_RESOURCE, READ_RESULT]
 
     async def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
     ) -> CallResult | InputRequired:
         try:
+            if spec.remote_name == SEARCH_TOOLS.remote_name:
+                return await self._finder.search(arguments)
             if spec.remote_name == READ_RESOURCE.remote_name:
                 contents = await self._read_resource(arguments["server"], arguments["uri"])
                 if isinstance(contents, Large):
@@ -76,6 +80,16 @@ def _tool(name: str, description: str, properties: dict[str, Any], required: lis
     )
 
 
+SEARCH_TOOLS = _tool(
+    "search_tools",
+    "Find tools by what they do. Those found can be called from the next step on. Search once for each kind of task.",
+    {
+        "query": {"type": "string", "description": "What the tool does, in a few words, or its exact name."},
+        "server": {"type": "string", "description": "Only tools of this server."},
+        "k": {"type": "integer", "minimum": 1, "maximum": 50, "description": f"How many; {BEST} if absent."},
+    },
+    ["query"],
+)
 READ_RESOURCE = _tool(
     "read_resource",
     "Read a resource of a server by its URI, as named in a resource link or in a tool's result.",

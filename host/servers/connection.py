@@ -64,6 +64,7 @@ class Connection:
         self.quarantined: dict[str, str] = {}
         self.trouble = ""
         self.protocol: str | None = None
+        self.about = ""
         self.ready = False
         self._config, self._mode, self._log = config, mode, log
         self._questions = Questions()
@@ -83,7 +84,7 @@ class Connection:
         )
         try:
             async with client:
-                self._client, self.protocol = client, client.protocol_version
+                self._client, self.protocol, self.about = client, client.protocol_version, about(client)
                 await self._serve(changed)
         except Exception as error:
             # Whatever the server made the SDK raise ends this life and nothing else.
@@ -254,6 +255,12 @@ class Connection:
             raise HostError(f"{name} asks for input before it reads {uri}, which this host does not do for resources")
         contents: list[dict[str, Any]] = result["contents"]
         return contents
+
+
+def about(client: Client) -> str:
+    """What a server says it is for, in its own words."""
+    info = client.server_info
+    return (info.description if info else None) or client.instructions or (info.title if info else None) or ""
 
 
 def spec_of(config: ServerConfig, raw: Mapping[str, Any]) -> ToolSpec:

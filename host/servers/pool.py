@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
 
-from host.core.catalog import exposed_names
+from host.core.catalog import Names
 from host.core.errors import HostError
 from host.core.settings import ServerConfig
 from host.core.source import ServerStatus, ToolSource
@@ -36,12 +37,14 @@ class SessionServers:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
         self._supervisors = {
-            config.name: Supervisor(config, facts, self._status_changed, self._relist, backoff)
+            config.name: Supervisor(config, facts, self._status_changed, partial(self._relist, config.name), backoff)
             for config in configs
             if config.enabled
         }
         for config in configs:
             self.statuses[config.name] = ServerStatus(config.name, "starting" if config.enabled else "disabled")
+        self._names = Names()
+        self._named: dict[str, list[ToolSpec]] = {name: [] for name in self._supervisors}
         self._specs: dict[str, ToolSpec] = {}
         self._told: dict[str, tuple[list[ToolSpec], dict[str, str]]] = {}
 
@@ -52,7 +55,7 @@ class SessionServers:
 
     def tools(self) -> list[ToolSpec]:
         """What the servers offer now, in their order; a server that restarts keeps its tools."""
-        return list(self._specs.values())
+        return [spec for specs in self._named.values() for spec in specs]
 
     def spec(self, name: str) -> ToolSpec | None:
         """The tool of this exposed name."""
@@ -108,23 +111,27 @@ class SessionServers:
         self.statuses[status.server] = status
         self._on_status(status)
 
-    def _relist(self) -> None:
-        """Name all tools anew, for a name may collide across servers, and tell of each server that changed."""
-        offered = {
-            server: [spec for spec in supervisor.tools if chosen(supervisor.config, spec.remote_name)]
-            for server, supervisor in self._supervisors.items()
-        }
-        names = exposed_names((s, spec.remote_name) for s, specs in offered.items() for spec in specs)
-        named = {
-            server: [replace(spec, name=names[server, spec.remote_name]) for spec in specs]
-            for server, specs in offered.items()
-        }
-        self._specs = {spec.name: spec for specs in named.values() for spec in specs}
-        for server, specs in named.items():
-            now = (specs, dict(self._supervisors[server].quarantined))
+    def _relist(self, listed: str) -> None:
+        """Name a server's tools, and those of others that a name collides with; tell of each server that changed."""
+        touched = self._names.listed(listed, (spec.remote_name for spec in self._chosen(listed)))
+        for server in touched:
+            for spec in self._named[server]:
+                self._specs.pop(spec.name, None)
+        for server in touched:
+            self._named[server] = [
+                replace(spec, name=self._names.of(server, spec.remote_name)) for spec in self._chosen(server)
+            ]
+            self._specs |= {spec.name: spec for spec in self._named[server]}
+        for server in sorted(touched):
+            now = (self._named[server], dict(self._supervisors[server].quarantined))
             if self._told.get(server, ([], {})) != now:
                 self._told[server] = now
-                self._on_tools(server, list(specs), dict(now[1]))
+                self._on_tools(server, list(now[0]), dict(now[1]))
+
+    def _chosen(self, server: str) -> list[ToolSpec]:
+        """The tools of a server that its entry lets through."""
+        supervisor = self._supervisors[server]
+        return [spec for spec in supervisor.tools if chosen(supervisor.config, spec.remote_name)]
 
 
 class Pool:

@@ -46,6 +46,7 @@ class Supervisor:
         self.closed = anyio.Event()
         self._facts = dict(facts)
         self._on_status, self._on_tools, self._backoff = on_status, on_tools, backoff
+        self._about = ""
         self._connection: Connection | None = None
         self._modes: tuple[str, ...] = ("auto", "legacy")
         self._changed = anyio.Event()
@@ -132,7 +133,7 @@ class Supervisor:
 
     def _listed(self, connection: Connection) -> None:
         self._connection = connection
-        self.tools, self.quarantined = connection.tools, connection.quarantined
+        self.tools, self.quarantined, self._about = connection.tools, connection.quarantined, connection.about
         self._set("ready", connection.trouble)
         self._on_tools()
 
@@ -144,7 +145,8 @@ class Supervisor:
     def _set(self, state: Any, detail: str = "") -> None:
         protocol = self._connection.protocol if self._connection else None
         tools = len(self.tools) if state in ("ready", "restarting") else 0
-        self.status = ServerStatus(self.config.name, state, detail, tools, protocol, dict(self.quarantined))
+        aside = dict(self.quarantined)
+        self.status = ServerStatus(self.config.name, state, detail, tools, protocol, aside, self._about)
         self._wake()
         if state != "starting":
             self.settled.set()
