@@ -1,4 +1,5 @@
-"""A model server on loopback that speaks the Responses API, driven by a function; faults on request.
+"""A model server on loopback that speaks Responses, Chat Completions and Messages, driven by a function; faults on
+request.
 
 with ModelServer(lambda body: [Say("hello")]) as server: ...   # server.base_url, server.requests
 python tests/model_server.py --script turns.json               # prints the base URL and serves until stopped
@@ -12,58 +13,34 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from pairing import check_wire
+import speaks_chat
+import speaks_messages
+import speaks_responses
+from spoken import Call, Decide, End, Part, Raw, Refuse, Say
 
+__all__ = [
+    "Call",
+    "Decide",
+    "End",
+    "Fault",
+    "ModelServer",
+    "Part",
+    "Raw",
+    "Refuse",
+    "Say",
+    "results_since_prompt",
+    "script",
+]
+
+WIRES = {wire.PATH: wire for wire in (speaks_responses, speaks_chat, speaks_messages)}
 GATE_SECONDS = 20
 EVENT_STREAM = "text/event-stream"
-
-
-@dataclass(frozen=True)
-class Say:
-    """Words of the model, streamed in small pieces."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function call; `arguments` may be a text, to be sent as it is. Without an id one is made."""
-
-    name: str
-    arguments: dict[str, Any] | str = field(default_factory=dict)
-    id: str | None = None
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """A refusal in place of words."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Raw:
-    """An output item as it is, such as reasoning."""
-
-    item: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class End:
-    """How the answer ends, if not well: incomplete with a reason, or failed with an error code."""
-
-    status: str
-    reason: str
-
-
-Part = Say | Call | Refuse | Raw | End
-Decide = Callable[[dict[str, Any]], Sequence[Part]]
 
 
 @dataclass(frozen=True)
@@ -82,11 +59,13 @@ class Fault:
 
 class ModelServer:
     """Serves until left. `requests` are the bodies in order of arrival, `faults` are used up one a request,
-    `times` hold when (monotonic seconds) a request had arrived and its answer was sent."""
+    `times` hold when (monotonic seconds) a request had arrived and its answer was sent. One that cannot stream
+    (`streams=False`) answers in one piece whatever it is asked for."""
 
-    def __init__(self, decide: Decide, *, strict: bool = True, port: int = 0) -> None:
+    def __init__(self, decide: Decide, *, strict: bool = True, port: int = 0, streams: bool = True) -> None:
         self.decide = decide
         self.strict = strict
+        self.streams = streams
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.faults: list[Fault] = []
@@ -179,7 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
         if len(raw) < length:
             self.close_connection = True
             return None
-        if not self.path.endswith("/v1/responses"):
+        wire = WIRES.get(self.path)
+        if wire is None:
             return self._plain(404, _error(f"no such path: {self.path}"))
         arrived = time.monotonic()
         model = self.server.model
@@ -190,13 +170,17 @@ class _Handler(BaseHTTPRequestHandler):
             number = len(model.requests)
             fault = model.take_fault()
         try:
-            check_wire(body["input"])
+            wire.check(body)
         except AssertionError as error:
             model.violations.append(str(error))
             return self._plain(400, _error(str(error)))
         if fault and (fault.status != 200 or fault.body is not None):
             return self._plain(fault.status, fault.body or _error("a fault of the test"), fault)
-        self._stream(sse(model.decide(body), number, body.get("model", "")), fault or Fault())
+        said, name = model.decide(body), body.get("model", "")
+        if body.get("stream") and model.streams:
+            self._stream(wire.sse(said, number, name), fault or Fault())
+        else:
+            self._plain(200, wire.whole(said, number, name))
         model.times.append((arrived, time.monotonic()))
         return None
 
@@ -239,92 +223,14 @@ def _error(message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": None}}
 
 
-def sse(parts: Sequence[Part], number: int = 1, model: str = "test-model") -> Iterator[bytes]:
-    """The frames of one answer, ids made from its number."""
-    for sequence, event in enumerate(events(parts, number, model)):
-        data = json.dumps(event | {"sequence_number": sequence}, ensure_ascii=False, separators=(",", ":"))
-        yield f"event: {event['type']}\ndata: {data}\n\n".encode()
-
-
-def events(parts: Sequence[Part], number: int = 1, model: str = "test-model") -> Iterator[dict[str, Any]]:
-    """The stream events of one answer, in the order in which the real API sends them."""
-    end = next((part for part in parts if isinstance(part, End)), None)
-    output = [_item(part, f"{number}_{i}") for i, part in enumerate(parts) if not isinstance(part, End)]
-    base = {"id": f"resp_{number}", "object": "response", "created_at": 1, "status": "in_progress", "model": model}
-    base |= {"output": [], "error": None, "incomplete_details": None, "usage": None}
-    yield {"type": "response.created", "response": base}
-    yield {"type": "response.in_progress", "response": base}
-    for index, item in enumerate(output):
-        yield from _item_events(index, item)
-    if end and end.status == "failed":
-        failure = {"code": end.reason, "message": f"the test says {end.reason}"}
-        yield {"type": "response.failed", "response": base | {"status": "failed", "error": failure}}
-        return
-    status = end.status if end else "completed"
-    final = base | {"status": status, "output": output, "usage": _usage(output)}
-    if end:
-        final["incomplete_details"] = {"reason": end.reason}
-    yield {"type": f"response.{status}", "response": final}
-
-
-def _item(part: Part, tail: str) -> dict[str, Any]:
-    message = {"type": "message", "id": f"msg_{tail}", "role": "assistant", "status": "completed"}
-    match part:
-        case Say(text):
-            return message | {"content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]}
-        case Refuse(text):
-            return message | {"content": [{"type": "refusal", "refusal": text}]}
-        case Call(name, arguments, id):
-            text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-            call = {"type": "function_call", "id": f"fc_{tail}", "call_id": id or f"call_{tail}", "name": name}
-            return call | {"arguments": text, "status": "completed"}
-        case Raw(item):
-            return item
-        case _:
-            raise TypeError(f"not a part: {part!r}")
-
-
-def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    at = {"output_index": index, "item_id": item.get("id")}
-    started = item | {"status": "in_progress"} if "status" in item else item
-    if item["type"] == "function_call":
-        yield {"type": "response.output_item.added", "output_index": index, "item": started | {"arguments": ""}}
-        for piece in _pieces(item["arguments"]):
-            yield {"type": "response.function_call_arguments.delta", **at, "delta": piece}
-        done = {"name": item["name"], "arguments": item["arguments"]}
-        yield {"type": "response.function_call_arguments.done", **at, **done}
-    elif item["type"] == "message":
-        yield {"type": "response.output_item.added", "output_index": index, "item": started | {"content": []}}
-        for number, content in enumerate(item["content"]):
-            yield from _content_events(at | {"content_index": number}, content)
-    else:
-        yield {"type": "response.output_item.added", "output_index": index, "item": started}
-    yield {"type": "response.output_item.done", "output_index": index, "item": item}
-
-
-def _content_events(at: dict[str, Any], content: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    key, kind = ("refusal", "refusal") if content["type"] == "refusal" else ("text", "output_text")
-    yield {"type": "response.content_part.added", **at, "part": content | {key: ""}}
-    for piece in _pieces(content[key]):
-        yield {"type": f"response.{kind}.delta", **at, "delta": piece}
-    yield {"type": f"response.{kind}.done", **at, key: content[key]}
-    yield {"type": "response.content_part.done", **at, "part": content}
-
-
-def _pieces(text: str, size: int = 7) -> Iterator[str]:
-    return (text[start : start + size] for start in range(0, len(text), size))
-
-
-def _usage(output: list[dict[str, Any]]) -> dict[str, Any]:
-    usage = {"input_tokens": 100, "input_tokens_details": {"cached_tokens": 40}, "output_tokens": 10 * len(output)}
-    return usage | {"output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 100 + 10 * len(output)}
-
-
 def results_since_prompt(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The function_call_output items after the last user message."""
-    items = body["input"]
-    last = max((n for n, item in enumerate(items) if item.get("role") == "user"), default=-1)
-    return [item for item in items[last + 1 :] if item.get("type") == "function_call_output"]
+    """The results that came in since the user last spoke, as the body's own wire writes them."""
+    return wire_of(body).results(body)
+
+
+def wire_of(body: dict[str, Any]) -> Any:
+    """The wire of a request, told from the request alone."""
+    return speaks_responses if "input" in body else speaks_messages if "max_tokens" in body else speaks_chat
 
 
 def script(turns: Sequence[dict[str, Any]]) -> Decide:

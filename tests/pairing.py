@@ -33,6 +33,50 @@ def check_wire(items: Sequence[Mapping[str, Any]]) -> None:
     assert not calls, _say(len(items), f"calls without an output: {calls[len(answered) :]}")
 
 
+def check_chat(messages: Sequence[Mapping[str, Any]]) -> None:
+    """The same law on the messages of a Chat Completions request: the tool messages follow their calls at once."""
+    due: list[str] = []
+    for place, message in enumerate(messages):
+        if message["role"] == "tool":
+            expected = due.pop(0) if due else None
+            assert message["tool_call_id"] == expected, _say(
+                place, f"output of {message['tool_call_id']!r}, due is {expected!r}"
+            )
+            assert isinstance(message["content"], str), _say(place, "an output that is not a text")
+            continue
+        assert not due, _say(place, f"{message['role']} stands before the outputs of {due}")
+        due = [call["id"] for call in message.get("tool_calls") or ()]
+        assert not due or message["role"] == "assistant", _say(place, f"{message['role']} makes calls")
+        assert len(set(due)) == len(due), _say(place, f"two calls have one id: {due}")
+        assert all(call["function"]["name"] for call in message.get("tool_calls") or ()), _say(place, "a nameless call")
+    assert not due, _say(len(messages), f"calls without an output: {due}")
+
+
+def check_turns(messages: Sequence[Mapping[str, Any]]) -> None:
+    """The same law on the messages of a Messages request, with what that API insists on besides: roles take turns,
+    results stand first in the turn after their calls, no text is blank, and no turn ends in a thought."""
+    due: list[str] = []
+    for place, message in enumerate(messages):
+        assert message["role"] == ("assistant" if place % 2 else "user"), _say(place, f"out of turn: {message['role']}")
+        kinds = [block["type"] for block in message["content"]]
+        assert kinds, _say(place, "nothing is said")
+        assert all(block["text"].strip() for block in message["content"] if block["type"] == "text"), _say(
+            place, "blank"
+        )
+        ids = [block["tool_use_id"] for block in message["content"] if block["type"] == "tool_result"]
+        assert ids == due, _say(place, f"holds the results {ids}, due are {due}")
+        assert kinds[: len(ids)] == ["tool_result"] * len(ids), _say(place, f"results do not come first: {kinds}")
+        calls = [block for block in message["content"] if block["type"] == "tool_use"]
+        assert not calls or message["role"] == "assistant", _say(place, "a user makes calls")
+        assert all(isinstance(call["input"], dict) and call["name"] for call in calls), _say(
+            place, "a call of no shape"
+        )
+        assert "thinking" not in kinds[-1], _say(place, "ends in a thought")
+        due = [call["id"] for call in calls]
+        assert len(set(due)) == len(due), _say(place, f"two calls have one id: {due}")
+    assert not due, _say(len(messages), f"calls without a result: {due}")
+
+
 def check_messages(messages: Sequence[Message]) -> None:
     """The same law on neutral messages: an answer with calls is followed by one message with all their results."""
     due: list[str] = []

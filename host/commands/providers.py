@@ -11,11 +11,16 @@ from typing import Any
 from anyio import to_thread
 
 from host.core.errors import ConfigError
-from host.core.settings import Config, ModelProfile, Profile, ProviderConfig
+from host.core.settings import Config, Profile, ProviderConfig
 from host.providers.base import Provider
+from host.providers.fallback import Fallback, Found
 from host.providers.profiles import profile as known_profile
 
-_MODULES = {"offline": "host.providers.offline", "responses": "host.providers.openai_responses"}
+_CLIENTS = {
+    "responses": ("host.providers.openai_responses", "OpenAIResponses"),
+    "chat": ("host.providers.openai_chat", "OpenAIChat"),
+    "messages": ("host.providers.anthropic_messages", "AnthropicMessages"),
+}
 
 
 class Providers:
@@ -25,8 +30,16 @@ class Providers:
         self._config = config
         self._made: dict[tuple[str, str], Provider] = {}
 
-    async def of(self, model: str, profile: Profile) -> tuple[Provider, str, ModelProfile]:
-        """The client for `provider/model`, the provider's own name of the model, and what is known of it."""
+    async def of(self, model: str, profile: Profile) -> Found:
+        """The client for `provider/model`, the provider's own name of the model, and what is known of it. With
+        models to fall back on, the client asks those in its stead where it cannot answer."""
+        found = await self._one(model, profile)
+        others = [other for other in profile.fallback if other != model]
+        if not others:
+            return found
+        return Fallback([model, *others], partial(self._one, profile=profile)), *found[1:]
+
+    async def _one(self, model: str, profile: Profile) -> Found:
         name, _, own = model.partition("/")
         config = self._config.providers.get(name)
         if config is None:
@@ -56,7 +69,9 @@ class Providers:
 
 def _maker(config: ProviderConfig) -> Callable[[ProviderConfig, Profile], Provider]:
     """Import the provider's module; how to make its client."""
-    module: Any = import_module(_MODULES[config.wire])
     if config.wire == "offline":
-        return lambda config, profile: module.Offline(profile.recording)
-    return lambda config, profile: module.OpenAIResponses(config, partial(known_profile, config))
+        offline: Any = import_module("host.providers.offline")
+        return lambda config, profile: offline.Offline(profile.recording)
+    module, name = _CLIENTS[config.wire]
+    client: Any = getattr(import_module(module), name)
+    return lambda config, profile: client(config, partial(known_profile, config))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from host.config.environment import Environment
+from host.config.places import Path
 from host.config.problems import nearest
-from host.config.read import ConfigFile
+from host.config.read import BUILT_IN, ConfigFile
 from host.core.errors import ConfigError
 from host.core.policy import Verdict
 from host.core.settings import Config, Profile, ProviderConfig
 
 OFFLINE = "offline/recorded"
+ANTHROPIC = "anthropic/claude-sonnet-5"
 OPENAI = "openai/gpt-5"
 
 
@@ -27,7 +30,7 @@ def tightening(file: ConfigFile) -> ConfigFile:
 def loosens(file: ConfigFile) -> bool:
     """Whether a file says more than that something must be asked or denied."""
     allows = any(rule.verdict is Verdict.ALLOW for rule in file.rules)
-    return bool(file.servers or file.profiles or file.model or allows)
+    return bool(file.servers or file.profiles or file.model or file.fallback or allows)
 
 
 def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") -> Config:
@@ -38,12 +41,16 @@ def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") 
     tokens = env.state_folder / "tokens"
     servers = {name: replace(server, tokens=tokens) for file in files for name, server in file.servers.items()}
     enabled = tuple(name for name, server in servers.items() if server.enabled)
-    profiles = {"default": Profile("default", enabled, base_prompt, rules=rules)}
+    fallback = next((file.fallback for file in reversed(files) if file.fallback is not None), ())
+    profiles = {"default": Profile("default", enabled, base_prompt, rules=rules, fallback=fallback)}
     for file in files:
         for name, profile in file.profiles.items():
             named = enabled if name in file.unlisted else tuple(n for n in profile.servers if n in enabled)
             prompt = "\n\n".join(part for part in (base_prompt, profile.prompt) if part)
-            profiles[name] = replace(profile, servers=named, prompt=prompt, rules=(*rules, *profile.rules))
+            others = profile.fallback if name in file.own_fallback else fallback
+            profiles[name] = replace(
+                profile, servers=named, prompt=prompt, rules=(*rules, *profile.rules), fallback=others
+            )
     models = [file.model for file in files if file.model]
     return Config(
         home=env.state_folder,
@@ -65,10 +72,10 @@ def choose_model(asked: str | None, config: Config, env: Environment) -> tuple[s
             if problem := _unusable(model, config.providers):
                 raise ConfigError(f"{why}: {problem}")
             return model, f"named by {why}"
+    if env.anthropic_api_key:
+        return ANTHROPIC, "ANTHROPIC_API_KEY is set"
     if env.openai_api_key:
         return OPENAI, "OPENAI_API_KEY is set"
-    if env.anthropic_api_key:
-        return OFFLINE, "ANTHROPIC_API_KEY is set, but the Anthropic wire is not available in this version"
     return OFFLINE, "no model is configured and no key is set"
 
 
@@ -76,8 +83,6 @@ def _unusable(model: str, providers: Iterable[str]) -> str | None:
     provider, slash, own = model.partition("/")
     if not (provider and slash and own):
         return f'a model is written "provider/model", not "{model}"'
-    if provider == "anthropic" and provider not in providers:
-        return "the Anthropic wire is not available in this version"
     if provider not in providers:
         return f"unknown provider {provider}{nearest(provider, providers)}"
     return None
@@ -85,10 +90,21 @@ def _unusable(model: str, providers: Iterable[str]) -> str | None:
 
 def _providers(files: Sequence[ConfigFile], env: Environment) -> dict[str, ProviderConfig]:
     named = {name: provider for file in files for name, provider in file.providers.items()}
-    openai = named.get("openai") or ProviderConfig("openai", "responses")
-    key = env.openai_api_key.get_secret_value() if env.openai_api_key else None
-    openai = replace(openai, base_url=openai.base_url or env.openai_base_url, api_key=openai.api_key or key)
-    return {"offline": ProviderConfig("offline", "offline")} | named | {"openai": openai}
+    found = {"offline": ProviderConfig("offline", "offline")} | named
+    own = {
+        "openai": (env.openai_base_url, env.openai_api_key),
+        "anthropic": (versioned(env.anthropic_base_url), env.anthropic_api_key),
+    }
+    for name, (base_url, key) in own.items():
+        known = named.get(name) or ProviderConfig(name, BUILT_IN[name])
+        secret = key.get_secret_value() if key else None
+        found[name] = replace(known, base_url=known.base_url or base_url, api_key=known.api_key or secret)
+    return found
+
+
+def versioned(address: str | None) -> str | None:
+    """ANTHROPIC_BASE_URL is by custom written without the version that every address has here."""
+    return address if address is None or re.search(r"/v\d+/?$", address) else address.rstrip("/") + "/v1"
 
 
 def _secrets(files: Sequence[ConfigFile], env: Environment) -> dict[str, str]:
@@ -117,7 +133,9 @@ def _unknown_names(files: Sequence[ConfigFile], env: Environment) -> list[str]:
     for file in files:
         if file.model and (problem := _unusable(file.model, providers)):
             file.problems.add(("model",), problem)
+        _check_fallback(file, ("fallback",), file.fallback or (), providers)
         for name, profile in file.profiles.items():
+            _check_fallback(file, ("profiles", name, "fallback"), profile.fallback, providers)
             for number, server in enumerate(profile.servers):
                 if server not in servers:
                     what = f"unknown server {server}{nearest(server, servers)}"
@@ -127,3 +145,9 @@ def _unknown_names(files: Sequence[ConfigFile], env: Environment) -> list[str]:
                     what = f"unknown server {source.server}{nearest(source.server, servers)}"
                     file.problems.add(("profiles", name, "facts", fact, "from", "server"), what)
     return [text for file in files for text in file.problems.texts()]
+
+
+def _check_fallback(file: ConfigFile, at: Path, models: Sequence[str], providers: Iterable[str]) -> None:
+    for number, model in enumerate(models):
+        if problem := _unusable(model, providers):
+            file.problems.add((*at, number), problem)

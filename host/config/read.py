@@ -20,7 +20,7 @@ from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
 from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection
 from host.core import policy
-from host.core.settings import FactSource, Origin, Profile, ProviderConfig, ServerConfig, ToolSettings
+from host.core.settings import FactSource, Origin, Profile, ProviderConfig, ServerConfig, ToolSettings, Wire
 from host.core.types import Limits
 
 _SERVER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
@@ -29,11 +29,13 @@ _SECRET_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CRED
 _PROVIDER_KEYS = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY"})
 _WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _SECRET_LENGTH = 8
+BUILT_IN: Mapping[str, Wire] = {"openai": "responses", "anthropic": "messages"}
 
 
 @dataclass(slots=True)
 class ConfigFile:
-    """What one file says. `unlisted`: profiles that list no servers and get all enabled ones. `variables`: the
+    """What one file says. `unlisted`: profiles that list no servers and get all enabled ones; `own_fallback`: those
+    that say which models to fall back on. `variables`: the
     names that each server reads from the environment. `secrets`: values that may never be stored."""
 
     path: Path
@@ -41,11 +43,13 @@ class ConfigFile:
     problems: Problems
     digest: str = ""
     model: str | None = None
+    fallback: tuple[str, ...] | None = None
     forbid_bypass: bool = False
     providers: dict[str, ProviderConfig] = field(default_factory=dict)
     servers: dict[str, ServerConfig] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)
+    own_fallback: set[str] = field(default_factory=set)
     rules: tuple[policy.Rule, ...] = ()
     variables: dict[str, frozenset[str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -104,6 +108,8 @@ class _Build:
     def all(self) -> None:
         document, wrong = self.filled.document, self.file.problems
         self.file.model = document.get("model") if wrong.sound(("model",)) else None
+        if wrong.sound(("fallback",)) and "fallback" in document:
+            self.file.fallback = tuple(document["fallback"])
         self.file.forbid_bypass = document.get("forbid_bypass") is True
         for name, raw in self._tables("providers"):
             self._provider(name, ProviderSection.model_validate(raw))
@@ -134,18 +140,18 @@ class _Build:
             wrong.add(at, _NOT_IN_PROJECT)
         elif name == "offline":
             wrong.add(at, "is built in and has no settings")
-        elif name == "anthropic":
-            wrong.add(at, 'its wire "messages" is not available in this version')
         elif not _NAME.fullmatch(name):
             wrong.add(at, "a provider's name is made of letters, digits, _ . and -")
-        elif name != "openai" and section.wire is None:
-            wrong.add(at, 'wire is missing; write wire = "responses"')
-        elif name != "openai" and section.base_url is None:
+        elif (wire := section.wire or BUILT_IN.get(name)) is None:
+            wrong.add(at, 'wire is missing; write wire = "responses", "chat" or "messages"')
+        elif section.base_url is None and (wire == "messages") != (BUILT_IN.get(name, "") == "messages"):
+            wrong.add(at, f'base_url is missing; at its own address {name} does not speak wire = "{wire}"')
+        elif section.base_url is None and name not in BUILT_IN:
             wrong.add(at, "base_url is missing; it ends with the version: http://127.0.0.1:8080/v1")
         else:
             models = {model: known.model_dump(exclude_none=True) for model, known in section.models.items()}
             base_url = section.base_url.rstrip("/") if section.base_url else None
-            self.file.providers[name] = ProviderConfig(name, "responses", base_url, section.api_key or None, models)
+            self.file.providers[name] = ProviderConfig(name, wire, base_url, section.api_key or None, models)
             if section.api_key:
                 used = self.filled.used.get((*at, "api_key"), set())
                 self.file.secrets[next(iter(used)) if len(used) == 1 else dotted((*at, "api_key"))] = section.api_key
@@ -245,6 +251,8 @@ class _Build:
             self.file.problems.add(at, "a profile's name is made of letters, digits, _ . and -")
         if section.servers is None:
             self.file.unlisted.add(name)
+        if section.fallback is not None:
+            self.file.own_fallback.add(name)
         self.file.profiles[name] = Profile(
             name,
             tuple(section.servers or ()),
@@ -257,6 +265,7 @@ class _Build:
             rules,
             self._path(section.recording, (*at, "recording")) if section.recording else None,
             section.description,
+            tuple(section.fallback or ()),
         )
 
     def _fact(self, source: Any, at: tuple[str, ...]) -> FactSource | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
+from host.core.settings import OutputKey, Reasoning, SchemaDialect, Wire
 from host.core.types import Effect
 
 APPROVALS = "approvals are rules here: write a [[rules]] entry with server, tool and verdict"
@@ -110,7 +111,12 @@ class ServerSection(Section):
 
 
 class ModelSection(Section):
-    """[providers.NAME.models."MODEL"]: what the table of known models does not say. Prices for a million tokens."""
+    """[providers.NAME.models."MODEL"]: what the table of known models does not say. Prices for a million tokens.
+
+    `reasoning`: encrypted (Responses: send the model's own thoughts back to it), adaptive or budget (Messages: let it
+    think as it sees fit, or with half of max_output). `schema_dialect`: what the endpoint takes of a tool's schema.
+    `output_key`: how Chat Completions is told max_output. `stream = false`: the answer is asked for in one piece.
+    """
 
     refused: ClassVar[dict[str, str]] = {"tool_mode": "not available in this version"}
     context: Count | None = None
@@ -121,23 +127,20 @@ class ModelSection(Section):
     price_cache_write: Price | None = None
     parallel_calls: bool | None = None
     images: bool | None = None
-    reasoning: bool | None = None
+    reasoning: Reasoning | None = None
+    schema_dialect: SchemaDialect | None = None
+    output_key: OutputKey | None = None
+    stream: bool | None = None
 
 
 class ProviderSection(Section):
-    """[providers.NAME]: an endpoint that serves models."""
+    """[providers.NAME]: an endpoint that serves models, and the wire it speaks: OpenAI's Responses, OpenAI's Chat
+    Completions (what compatible servers speak), or Anthropic's Messages."""
 
-    wire: Literal["responses"] | None = None
+    wire: Wire | None = None
     base_url: Address | None = None
     api_key: str | None = None
     models: dict[str, ModelSection] = {}
-
-    @field_validator("wire", mode="before")
-    @classmethod
-    def _one_wire(cls, value: Any) -> Any:
-        if value in ("chat", "messages"):
-            raise ValueError(f'"{value}" is not available in this version; only "responses" is')
-        return value
 
 
 class ConditionSection(Section):
@@ -203,10 +206,15 @@ class ProfileSection(Section):
     facts: dict[str, FactSection] = {}
     rules: list[RuleSection] = []
     recording: str | None = None
+    fallback: list[ModelName] | None = None
 
 
 class FileSection(Section):
-    """A whole servers.toml."""
+    """A whole servers.toml.
+
+    `fallback`: models to ask, in this order, when the chosen one fails for good before it has said a word. It stands
+    at the top for all profiles, or in one of them in its place.
+    """
 
     refused: ClassVar[dict[str, str]] = {
         "retention_days": "deleting by age is not available in this version; agent-host session delete ID removes one",
@@ -218,6 +226,7 @@ class FileSection(Section):
         "model_providers": "write [providers.NAME] tables",
     }
     model: ModelName | None = None
+    fallback: list[ModelName] | None = None
     forbid_bypass: bool = False
     providers: dict[str, ProviderSection] = {}
     mcp_servers: dict[str, ServerSection] = {}

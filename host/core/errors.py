@@ -20,15 +20,23 @@ class ProviderError(HostError):
     """The model's side failed.
 
     `retryable` says whether the same request may succeed later, `auth` whether the key was
-    refused, `retry_after` (seconds) what the provider asked for.
+    refused, `unavailable` whether this model cannot be had at all while another may,
+    `retry_after` (seconds) what the provider asked for.
     """
 
     def __init__(
-        self, message: str, *, retryable: bool = False, auth: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        auth: bool = False,
+        unavailable: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.auth = auth
+        self.unavailable = unavailable
         self.retry_after = retry_after
 
 

@@ -12,6 +12,9 @@ from host.core.types import Effect, Limits
 
 Origin = Literal["admin", "user", "project"]
 Wire = Literal["responses", "chat", "messages"]
+Reasoning = Literal["none", "encrypted", "adaptive", "budget"]
+SchemaDialect = Literal["openai", "anthropic", "plain"]
+OutputKey = Literal["max_tokens", "max_completion_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,12 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What is known of a model. Prices are US dollars for a million tokens, sizes tokens."""
+    """What is known of a model. Prices are US dollars for a million tokens, sizes tokens.
+
+    `reasoning` is what is asked for (whatever comes goes back to its maker), `schema_dialect` what the provider takes
+    of a tool's schema (None: what is usual on its wire), `output_key` how Chat Completions calls the longest answer;
+    without `stream` an answer comes in one piece.
+    """
 
     context: int = 128_000
     max_output: int | None = None
@@ -74,7 +82,10 @@ class ModelProfile:
     price_cache_write: float | None = None
     parallel_calls: bool = True
     images: bool = False
-    reasoning: bool = False
+    reasoning: Reasoning = "none"
+    schema_dialect: SchemaDialect | None = None
+    output_key: OutputKey = "max_tokens"
+    stream: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,8 @@ class FactSource:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One [profiles.NAME]: servers, system prompt (its text), limits, facts, rules (with the top-level ones),
-    `recording` of model turns to play back, one line of `description`."""
+    `recording` of model turns to play back, one line of `description`, `fallback` models to ask in this order when
+    the chosen one cannot answer."""
 
     name: str
     servers: tuple[str, ...]
@@ -110,6 +122,7 @@ class Profile:
     rules: tuple[Rule, ...] = ()
     recording: Path | None = None
     description: str = ""
+    fallback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,16 @@ from anyio import to_thread
 
 from host.core import events as ev
 from host.core.errors import HostError, ProviderError, SessionError, StoreError
+from host.core.source import ServerStatus
 from host.core.state import CallModel, EndTurn, SettleCalls, next_step, seconds
 from host.core.types import canonical
 from host.engine.session import Asking, Session
 from host.engine.settle import settle
 from host.providers.base import Request
 
-PATIENCE = 10.0
-"""Seconds that a person waits for late servers once one is ready; without a person every server gets its time."""
+COMING = ("starting", "restarting")
+RETURNS_WITHIN = 30.0
+"""Seconds that a turn waits for a required server that is on its way back."""
 
 
 async def live(session: Session) -> None:
@@ -76,13 +78,20 @@ async def run_turn(session: Session) -> None:
 async def servers_ready(session: Session) -> str | None:
     """Wait until each server is ready, failed or late. Returns what is wrong if a required one is not there."""
     servers = session.servers
-    with anyio.move_on_after(PATIENCE if session.attended and servers.tools() else None):
+    with anyio.move_on_after(session.setup.patience if servers.tools() else None):
         await servers.settled()
     await servers.settled(required_only=True)
-    for status in servers.statuses.values():
-        if status.server in session.setup.required and status.state != "ready":
+    with anyio.move_on_after(RETURNS_WITHIN):
+        await session.until(lambda: not any(s.state in COMING for s in required(session)))
+    for status in required(session):
+        if status.state != "ready":
             return f"the required server {status.server} is {status.state}: {status.detail}"
     return None
+
+
+def required(session: Session) -> list[ServerStatus]:
+    """Where the servers stand without which no turn is run."""
+    return [s for s in session.servers.statuses.values() if s.server in session.setup.required]
 
 
 async def call_model(session: Session) -> None:
@@ -112,19 +121,17 @@ async def call_model(session: Session) -> None:
                 offer.deferred,
             )
             reply = await model.provider.ask(question, session.delta)
-        request["attempts"] = reply.attempts
-        said = ev.ModelSaid(reply.parts, state.model, reply.stop, reply.usage, request)
+        request |= {**reply.notes, "attempts": reply.attempts}
+        said = ev.ModelSaid(reply.parts, reply.model or state.model, reply.stop, reply.usage, request)
     except HostError as error:
         code: Literal["auth", "model"] = "auth" if isinstance(error, ProviderError) and error.auth else "model"
         said = ev.ModelSaid(asking.arrived(), state.model, "failed", request=request, error=str(error), code=code)
     except TimeoutError:
-        said = ev.ModelSaid(asking.arrived(), state.model, "interrupted", request=request, error="out of time")
+        reached = f"limits.seconds = {state.limits.seconds} was reached"
+        said = ev.ModelSaid(asking.arrived(), state.model, "interrupted", request=request, error=reached)
     request["milliseconds"] = round((monotonic() - began) * 1000)
     await session.record(said)
     session.asking = None
-    if said.error == "out of time" and state.turn is not None:
-        reached = f"limits.seconds = {state.limits.seconds} was reached"
-        session.emit(ev.TurnEnded("limit", state.turn.usage, reached))
 
 
 def time_left(session: Session) -> float | None:

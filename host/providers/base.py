@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from host.core.events import Delta
@@ -29,12 +29,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `attempts` counts the requests it took; a `stop` of calls has at least one ToolCall."""
+    """A whole answer. `attempts` counts the requests it took; a `stop` of calls has at least one ToolCall. `model` is
+    the `provider/model` that answered if not the one that was asked, `notes` what the log should hold besides."""
 
     parts: tuple[Part, ...]
     stop: Stop
     usage: Usage = Usage()
     attempts: int = 1
+    model: str | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Provider(Protocol):

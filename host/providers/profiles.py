@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from host.core.settings import ModelProfile, ProviderConfig
+from host.core.settings import ModelProfile, ProviderConfig, Reasoning
 from host.core.types import Usage
 
 MILLION = 1_000_000
@@ -15,14 +15,22 @@ _SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 
 
 def _openai(context: int, price_in: float, price_out: float, cached: float, *, reasoning: bool = True) -> ModelProfile:
-    return ModelProfile(context, None, price_in, price_out, price_cache_read=cached, images=True, reasoning=reasoning)
+    kind: Reasoning = "encrypted" if reasoning else "none"
+    return ModelProfile(
+        context,
+        None,
+        price_in,
+        price_out,
+        price_cache_read=cached,
+        images=True,
+        reasoning=kind,
+        output_key="max_completion_tokens",
+    )
 
 
 def _claude(context: int, max_output: int, price_in: float, price_out: float) -> ModelProfile:
     """Anthropic bills a cache read at a tenth of the input price, a five-minute write at five quarters of it."""
-    return ModelProfile(
-        context, max_output, price_in, price_out, price_in / 10, price_in * 5 / 4, images=True, reasoning=True
-    )
+    return ModelProfile(context, max_output, price_in, price_out, price_in / 10, price_in * 5 / 4, images=True)
 
 
 # List prices as published by mid-2026, the smaller window where there are two. They age: users override them.
@@ -54,11 +62,14 @@ MODELS: Mapping[str, ModelProfile] = {
     "claude-haiku-4-5": _claude(200_000, 64_000, 1.0, 5.0),
 }
 
+_GPT = ModelProfile(context=272_000, images=True, reasoning="encrypted", output_key="max_completion_tokens")
+
 # What a name tells of a model that the table lacks: abilities and a cautious size, never a price.
 FAMILIES: tuple[tuple[str, ModelProfile], ...] = (
-    ("gpt-5", ModelProfile(context=272_000, images=True, reasoning=True)),
-    ("gpt-6", ModelProfile(context=272_000, images=True, reasoning=True)),
-    ("claude-", ModelProfile(context=200_000, max_output=32_000, images=True, reasoning=True)),
+    ("gpt-5", _GPT),
+    ("gpt-6", _GPT),
+    ("claude-", ModelProfile(context=200_000, max_output=32_000, images=True)),
+    ("gemini-", ModelProfile(context=1_000_000, images=True, schema_dialect="plain")),
 )
 
 

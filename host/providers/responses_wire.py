@@ -6,19 +6,19 @@ before the Text; items of other kinds (reasoning, compaction …) are an Opaque 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from host.core.errors import ProviderError
 from host.core.events import Delta
 from host.core.settings import ModelProfile
 from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, ToolResult, ToolSpec, Usage
+from host.providers.answers import call, replied, shaped, stopped_short
 from host.providers.base import OnDelta, Reply, Request
+from host.providers.failures import failed
+from host.providers.pictures import not_shown, shows
 
 MAKER = "openai_responses"
 Item = dict[str, Any]
-_COMBINED = ("oneOf", "anyOf", "allOf")
-_PASSING = ("server_error", "rate_limit_exceeded", "vector_store_timeout", "overloaded", "server_is_overloaded")
 
 
 def to_wire(request: Request, profile: ModelProfile) -> dict[str, Any]:
@@ -27,14 +27,14 @@ def to_wire(request: Request, profile: ModelProfile) -> dict[str, Any]:
         "model": request.model,
         "input": [item for message in request.messages for item in _items(message, profile)],
         "store": False,
-        "stream": True,
+        "stream": profile.stream,
     }
     if request.system:
         body["instructions"] = request.system
     if request.tools:
         body["tools"] = [_tool(spec) for spec in request.tools]
         body["parallel_tool_calls"] = profile.parallel_calls
-    if profile.reasoning:
+    if profile.reasoning == "encrypted":
         body["include"] = ["reasoning.encrypted_content"]
     if request.session:
         body["prompt_cache_key"] = request.session
@@ -51,21 +51,9 @@ def _tool(spec: ToolSpec) -> Item:
         "type": "function",
         "name": spec.name,
         "description": spec.description,
-        "parameters": parameters(spec.input_schema),
+        "parameters": dict(spec.input_schema),
         "strict": False,
     }
-
-
-def parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy that the API accepts: an object with properties, and no alternatives at the top.
-
-    The properties of dropped alternatives stay; arguments are validated against the original anyhow.
-    """
-    shown = {key: value for key, value in schema.items() if key not in (*_COMBINED, "not", "enum", "const")}
-    properties = dict(schema.get("properties") or {})
-    for branch in (b for key in _COMBINED for b in schema.get(key) or () if isinstance(b, Mapping)):
-        properties = dict(branch.get("properties") or {}) | properties
-    return shown | {"type": "object", "properties": properties}
 
 
 def _items(message: Message, profile: ModelProfile) -> Iterator[Item]:
@@ -118,16 +106,13 @@ def _output(result: ToolResult, profile: ModelProfile) -> str | list[Item]:
 def _content(part: Text | Blob, profile: ModelProfile) -> Item:
     if isinstance(part, Text):
         return {"type": "input_text", "text": part.text}
-    if part.media_type.startswith("image/") and profile.images:
+    if shows(part, profile):
         return {"type": "input_image", "image_url": f"data:{part.media_type};base64,{part.data}"}
-    return {"type": "input_text", "text": f"[{part.media_type}, not shown: this model cannot take it]"}
+    return {"type": "input_text", "text": not_shown(part)}
 
 
 class Accumulator:
-    """Takes the events of one stream, gives out deltas, and holds the reply when the stream has ended well.
-
-    Only finished items count: a call of which a part arrived is never in the reply.
-    """
+    """A client's Answer: of the items of a stream only the finished ones count."""
 
     def __init__(self, on_delta: OnDelta) -> None:
         self._on_delta = on_delta
@@ -139,16 +124,19 @@ class Accumulator:
         self._cut = False
 
     @property
-    def ended(self) -> bool:
-        """The answer is whole; what may still come does not matter."""
+    def complete(self) -> bool:
         return self._end is not None
 
     def feed(self, event: Any) -> None:
-        """Take one event. Raises ProviderError for one that says, or shows, that the answer failed."""
-        try:
+        with shaped():
             self._take(event)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ProviderError(f"an event of the stream has an impossible shape ({error!r})", retryable=True) from None
+
+    def take(self, whole: Any) -> None:
+        with shaped():
+            if whole.get("error"):
+                raise failed(whole["error"])
+            self._take({"type": f"response.{whole.get('status', 'completed')}", "response": whole})
+            self._done = {number: tuple(_parts(item)) for number, item in enumerate(whole["output"])}
 
     def _take(self, event: Item) -> None:
         match event["type"]:
@@ -167,9 +155,9 @@ class Accumulator:
                 for number, item in enumerate(self._end.get("output") or ()):
                     self._done.setdefault(number, tuple(_parts(item)))
             case "response.failed":
-                raise _failure(event["response"].get("error") or {})
+                raise failed(event["response"].get("error") or {})
             case "error":
-                raise _failure(event.get("error") or event)
+                raise failed(event.get("error") or event)
 
     def _emit(self, event: Item, of: Any, *, refusal: bool) -> None:
         key = (event["output_index"], event.get("content_index", 0))
@@ -188,19 +176,12 @@ class Accumulator:
         return max([finished, *(part + 1 for part in streaming)])
 
     def reply(self) -> Reply:
-        """The whole answer. Raises ProviderError if the stream stopped short or its calls cannot be told apart."""
         if self._end is None:
-            raise ProviderError("the stream ended before the answer was complete", retryable=True)
-        parts = tuple(part for number in sorted(self._done) for part in self._done[number])
-        ids = [part.id for part in parts if isinstance(part, ToolCall)]
-        if len(set(ids)) < len(ids):
-            raise ProviderError("the model gave one id to two calls", retryable=True)
-        stop = self._stop(parts)
-        if stop not in ("calls", "done"):
-            parts = tuple(part for part in parts if not isinstance(part, ToolCall))
-        return Reply(parts, stop, _usage(self._end.get("usage") or {}))
+            raise stopped_short()
+        parts = [part for number in sorted(self._done) for part in self._done[number]]
+        return replied(parts, self._stop(parts), _usage(self._end.get("usage") or {}))
 
-    def _stop(self, parts: tuple[Part, ...]) -> Stop:
+    def _stop(self, parts: list[Part]) -> Stop:
         assert self._end is not None
         if self._cut:
             why = (self._end.get("incomplete_details") or {}).get("reason")
@@ -222,9 +203,7 @@ def _parts(item: Item) -> Iterator[Part]:
         case "function_call" if item.get("status") == "incomplete":
             return
         case "function_call":
-            if not item.get("name") or not item.get("call_id"):
-                raise ProviderError("the model made a call without a name or an id", retryable=True)
-            yield ToolCall.parse(item["call_id"], item["name"], item.get("arguments") or "")
+            yield call(item.get("call_id"), item.get("name"), item.get("arguments") or "")
         case type:
             yield Opaque(MAKER, type, item)
 
@@ -248,14 +227,3 @@ def _usage(usage: Item) -> Usage:
         details.get("cached_tokens") or 0,
         details.get("cache_write_tokens") or 0,
     )
-
-
-def _failure(error: Item) -> ProviderError:
-    code = error.get("code") or error.get("type")
-    said = f"{error.get('message') or 'no reason given'} ({code})" if code else str(error.get("message"))
-    return ProviderError(f"the model's answer failed: {said}", retryable=passing(code))
-
-
-def passing(*codes: str | None) -> bool:
-    """One of these error codes names a trouble that may be over soon."""
-    return any(code in _PASSING for code in codes)

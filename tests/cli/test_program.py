@@ -130,7 +130,7 @@ def test_the_prompt_is_argument_stdin_or_both(host, tmp_path, arguments, stdin, 
         (["run", "x", "--config", "no.toml"], 3, "no.toml:1: cannot be read"),
         (["run", "x", "-p", "nope"], 3, "no such profile"),
         (["run", "x", "-m", "opnai/gpt"], 3, "did you mean openai?"),
-        (["run", "x", "-m", "anthropic/claude"], 3, "not available in this version"),
+        (["run", "x", "-m", "anthropik/claude"], 3, "did you mean anthropic?"),
     ],
 )
 def test_usage_exits_2_and_config_3(host, arguments, code, told):

@@ -112,12 +112,49 @@ def test_a_provider_of_ones_own_and_the_built_in_ones(whole, monkeypatch, tmp_pa
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     config = load(tmp_path, "")
-    assert set(config.providers) == {"openai", "offline"}
+    assert set(config.providers) == {"openai", "anthropic", "offline"}
     assert (config.providers["openai"].api_key, config.providers["openai"].base_url) == (
         "sk-canary",
         "http://127.0.0.1:1/v1",
     )
     assert config.secrets == {"OPENAI_API_KEY": "sk-canary"}
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("https://proxy.example", "https://proxy.example/v1"),
+        ("https://proxy.example/anthropic/", "https://proxy.example/anthropic/v1"),
+        ("http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1"),
+    ],
+)
+def test_the_anthropic_provider_is_built_in_and_its_address_may_come_without_the_version(monkeypatch, given, used):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-canary")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", given)
+    config = merge([], environment())
+    anthropic = config.providers["anthropic"]
+    assert (anthropic.wire, anthropic.base_url, anthropic.api_key) == ("messages", used, "sk-ant-canary")
+    assert config.secrets == {"ANTHROPIC_API_KEY": "sk-ant-canary"}
+
+
+def test_a_wire_of_ones_own_choice(tmp_path):
+    text = '[providers.x]\nwire = "{0}"\nbase_url = "http://x/v1"\n[providers.openai]\nwire = "chat"\n'
+    for wire in ("responses", "chat", "messages"):
+        providers = load(tmp_path, text.format(wire)).providers
+        assert (providers["x"].wire, providers["openai"].wire) == (wire, "chat")
+
+
+def test_models_to_fall_back_on_hold_for_every_profile_that_names_none_of_its_own(tmp_path):
+    text = 'fallback = ["openai/a", "anthropic/b"]\n[profiles.p]\nservers = []\n'
+    text += '[profiles.q]\nservers = []\nfallback = ["offline/c"]\n[profiles.r]\nservers = []\nfallback = []\n'
+    profiles = load(tmp_path, text).profiles
+    common = ("openai/a", "anthropic/b")
+    assert {name: profiles[name].fallback for name in ("default", "p", "q", "r")} == {
+        "default": common,
+        "p": common,
+        "q": ("offline/c",),
+        "r": (),
+    }
 
 
 def test_the_model_is_flag_then_environment_then_file_then_key_then_offline(whole, monkeypatch):
@@ -126,11 +163,11 @@ def test_the_model_is_flag_then_environment_then_file_then_key_then_offline(whol
 
     bare = merge([], environment())
     assert chosen(config=bare)[0] == "offline/recorded"
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
-    assert chosen(config=bare)[0] == "offline/recorded"
-    assert "Anthropic wire is not available" in chosen(config=bare)[1]
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     assert chosen(config=bare)[0].startswith("openai/")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
+    assert chosen(config=bare)[0].startswith("anthropic/claude-")
+    assert "ANTHROPIC_API_KEY" in chosen(config=bare)[1]
     assert chosen()[0] == "mine/big"
     monkeypatch.setenv("AGENT_HOST_MODEL", "offline/other")
     assert chosen()[0] == "offline/other"

@@ -20,7 +20,7 @@ def test_vendor_and_snapshot_date_do_not_matter(name: str) -> None:
 
 def test_a_new_member_of_a_family_has_its_abilities_and_nobody_elses_price() -> None:
     found = profile(OPENAI, "gpt-5-enormous")
-    assert found.reasoning
+    assert (found.reasoning, found.images) == ("encrypted", True)
     assert (found.price_in, found.price_out) == (0.0, 0.0)
     assert all(family.price_in == 0.0 for _, family in FAMILIES)
 
