@@ -185,6 +185,7 @@ MCP = {
     "remove": "NAME: take it out of its file",
     "enable": "NAME",
     "disable": "NAME",
+    "inspect": "NAME: connect, and tell its tools, resources, prompts, protocol, capabilities and oddities",
 }
 
 

@@ -16,7 +16,13 @@ from host.consent import consented, start_lines, starts
 from host.core.settings import ServerConfig
 from host.core.text import Secrets, safe
 
-OTHERS = {"add": "mcp_edit", "remove": "mcp_edit", "enable": "mcp_edit", "disable": "mcp_edit"}
+OTHERS = {
+    "add": "mcp_edit",
+    "remove": "mcp_edit",
+    "enable": "mcp_edit",
+    "disable": "mcp_edit",
+    "inspect": "mcp_inspect",
+}
 STATES = {"needed": "waits for your consent", "given": "on", "own": "on"}
 
 

@@ -66,17 +66,22 @@ class Connection:
         self.protocol: str | None = None
         self.about = ""
         self.ready = False
-        self._config, self._mode, self._log = config, mode, log
+        self._config, self.mode, self._log = config, mode, log
         self._questions = Questions()
         self._stale = anyio.Event()
         self._client: Client
+
+    @property
+    def client(self) -> Client:
+        """The SDK's end of it, once it is ready."""
+        return self._client
 
     async def run(self, changed: Callable[[], None]) -> str:
         """Live until the process ends, or until cancelled; says `changed` when ready and at each new listing.
         Returns why it ended."""
         client = Client(
             self.process.transport(),
-            mode=self._mode,
+            mode=self.mode,
             cache=None,
             client_info=types.Implementation(name="agent-host", version=__version__),
             elicitation_callback=self._questions.elicited,
@@ -238,17 +243,21 @@ class Connection:
         text = {"type": "text", "text": error.message}
         return CallResult("error", content=(text,), is_error=True, reason=f"error {error.code}")
 
-    async def read_resource(self, uri: str) -> Contents:
-        """The contents of a resource as the server wrote them. Raises HostError."""
+    async def request(self, request: types.Request[Any, Any], what: str) -> dict[str, Any]:
+        """The result of a request that is no call, as the server wrote it; `what` it is for. Raises HostError."""
         name = self._config.name
-        params = types.ReadResourceRequestParams(uri=uri)
         try:
             with anyio.fail_after(self._config.tool_timeout):
-                result = await self._ask(types.ReadResourceRequest(params=params))
+                return await self._ask(request)
         except TimeoutError:
             raise HostError(f"{name} did not answer within {self._config.tool_timeout:g} s") from None
         except (MCPError, ValidationError) as error:
-            raise HostError(f"{name} cannot read {uri}: {words(error)}") from None
+            raise HostError(f"{name} cannot {what}: {words(error)}") from None
+
+    async def read_resource(self, uri: str) -> Contents:
+        """The contents of a resource as the server wrote them. Raises HostError."""
+        name, params = self._config.name, types.ReadResourceRequestParams(uri=uri)
+        result = await self.request(types.ReadResourceRequest(params=params), f"read {uri}")
         if (found := large_result(result)) and found.large is not None:
             return found.large
         if "contents" not in result:

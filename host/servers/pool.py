@@ -75,6 +75,14 @@ class SessionServers:
         """The contents of a resource as plain JSON. Raises HostError."""
         return await self._of(server).read_resource(uri)
 
+    async def get_prompt(self, server: str, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
+        """A prompt of a server, filled in. Raises HostError."""
+        return await self._of(server).get_prompt(name, arguments)
+
+    async def inspect(self, server: str) -> dict[str, Any]:
+        """All that a server says of itself (host/servers/inspection.py). Raises HostError."""
+        return await self._of(server).inspect()
+
     async def restart(self, server: str) -> None:
         """Start this server anew, also one that was given up. Raises HostError where there is none."""
         self._of(server).restart()

@@ -175,12 +175,30 @@ class Supervisor:
         reason = self.status.detail or f"it is {self.status.state}"
         return result or CallResult("error", is_error=True, cause="server_down", reason=reason)
 
-    async def read_resource(self, uri: str) -> Contents:
-        """The contents of a resource. Raises HostError."""
+    async def live(self) -> Connection:
+        """The connection to the live server; one that is starting is waited for. Raises HostError."""
         connection = await self._ready()
         if connection is None:
             raise HostError(f"the server {self.config.name} is {self.status.state}: {self.status.detail}")
-        return await connection.read_resource(uri)
+        return connection
+
+    async def read_resource(self, uri: str) -> Contents:
+        """The contents of a resource. Raises HostError."""
+        return await (await self.live()).read_resource(uri)
+
+    async def get_prompt(self, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
+        """A prompt filled in, as the server wrote it. Raises HostError."""
+        connection = await self.live()
+        module = await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
+        filled: dict[str, Any] = await module.get_prompt(connection, name, arguments)
+        return filled
+
+    async def inspect(self) -> dict[str, Any]:
+        """All that the server says of itself, and what is odd about it. Raises HostError."""
+        connection = await self.live()
+        module = await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
+        found: dict[str, Any] = await module.inspect(connection)
+        return found | {"quirks": list(module.quirks(connection, self.log))}
 
     async def _ready(self) -> Connection | None:
         with anyio.move_on_after(self.config.startup_timeout):

@@ -1,0 +1,95 @@
+"""`agent-host mcp inspect`: connect to one server and tell all that it says of itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import anyio
+
+from host.arguments import UsageError
+from host.commands.mcp import as_json, one_name, put_json, unknown
+from host.commands.start import Begun, begin, facts, terminal_ask
+from host.core.errors import ConfigError, HostError
+from host.core.settings import ServerConfig
+from host.core.source import ServerStatus
+from host.core.text import Secrets, safe
+from host.core.types import ToolSpec
+from host.servers.pool import Pool
+
+UNAVAILABLE = 7
+LISTS = ("tools", "resources", "resource_templates", "prompts")
+
+
+def main(options: argparse.Namespace) -> int:
+    begun = begin(options, terminal_ask(options))
+    server = chosen(begun, one_name(options, ""))
+    found = anyio.run(_inspected, server, facts(options))
+    secrets = Secrets(begun.config.secrets)
+    if as_json(options):
+        put_json(found, secrets)
+    else:
+        sys.stdout.write(secrets.clean(as_text(found)))
+    return UNAVAILABLE if "connection" in found["errors"] else 0
+
+
+def chosen(begun: Begun, name: str) -> ServerConfig:
+    """A server that may be started. Raises UsageError or ConfigError."""
+    for notice in begun.notices:
+        if "consent" in notice:
+            sys.stderr.write(f"agent-host: {safe(notice)}\n")
+    server = begun.config.servers.get(name)
+    if server is None:
+        raise UsageError(unknown(name, begun.config.servers, list(begun.config.files)))
+    if not server.enabled:
+        raise ConfigError(f"{server.file}: {name} is off; agent-host mcp enable {name} turns it on")
+    return server
+
+
+async def _inspected(server: ServerConfig, facts: dict[str, Any]) -> dict[str, Any]:
+    def on_status(status: ServerStatus) -> None:
+        """Its end is asked for, not waited for."""
+
+    def on_tools(server: str, specs: list[ToolSpec], quarantined: dict[str, str]) -> None:
+        """The lists are asked for anew, whole."""
+
+    found: dict[str, Any] = {"name": server.name, "protocol": None, "server": {"name": None, "version": None}}
+    found |= {"capabilities": {}, **{name: [] for name in LISTS}, "errors": {}, "quirks": []}
+    async with Pool() as pool:
+        servers = pool.servers("inspect", [server], on_status, on_tools, facts)
+        await servers.settled()
+        status = servers.statuses[server.name]
+        try:
+            if status.state != "ready":
+                raise HostError(status.detail or f"it is {status.state}")
+            return found | await servers.inspect(server.name)
+        except HostError as error:
+            return found | {"errors": {"connection": str(error)}, "log": servers.logs(server.name)}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for a person, with nothing in it that could steer a terminal."""
+    says = found["server"]
+    lines = [
+        f"{found['name']}: {says['name'] or 'without a name'} {says['version'] or ''}".rstrip(),
+        f"  protocol      {found['protocol'] or 'not connected'}",
+        f"  capabilities  {', '.join(sorted(found['capabilities'])) or 'none'}",
+    ]
+    for name in LISTS:
+        if found[name]:
+            lines.append(f"{name.replace('_', ' ')} ({len(found[name])}):")
+            lines += [f"  {_entry(item)}" for item in found[name]]
+    lines += [f"ERROR {name}: {why}" for name, why in found["errors"].items()]
+    lines += [f"quirk: {quirk}" for quirk in found["quirks"]]
+    lines += [f"log: {line}" for line in found.get("log", [])[-20:]]
+    return "".join(f"{safe(line)}\n" for line in lines)
+
+
+def _entry(item: dict[str, Any]) -> str:
+    """A tool, resource or prompt on one line."""
+    what = " ".join(str(item.get("description") or item.get("title") or "").split())
+    wants = item.get("arguments") or list((item.get("inputSchema") or {}).get("properties") or {})
+    names = ", ".join(str(each.get("name")) if isinstance(each, dict) else str(each) for each in wants)
+    name = item.get("uri") or item.get("uriTemplate") or f"{item.get('name')}({names})"
+    return f"{name}  {what[:200]}".rstrip()

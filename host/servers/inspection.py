@@ -1,0 +1,86 @@
+"""What a server says of itself: asked for whole, as a person who looks into it wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import mcp_types as types
+
+from host.core.errors import HostError
+from host.servers.connection import PAGES, Connection
+from host.servers.logs import ServerLog
+
+Make = Callable[[types.PaginatedRequestParams | None], types.Request[Any, Any]]
+LISTS: Mapping[str, tuple[str, str, Make]] = {
+    "tools": ("tools", "tools", lambda params: types.ListToolsRequest(params=params)),
+    "resources": ("resources", "resources", lambda params: types.ListResourcesRequest(params=params)),
+    "resource_templates": (
+        "resources",
+        "resourceTemplates",
+        lambda params: types.ListResourceTemplatesRequest(params=params),
+    ),
+    "prompts": ("prompts", "prompts", lambda params: types.ListPromptsRequest(params=params)),
+}
+
+
+async def inspect(connection: Connection) -> dict[str, Any]:
+    """All lists of a server, each whole or empty with why in `errors`."""
+    client = connection.client
+    info, offers = client.server_info, client.server_capabilities
+    found: dict[str, Any] = {
+        "protocol": connection.protocol,
+        "server": {"name": info.name, "version": info.version} if info else {"name": None, "version": None},
+        "instructions": client.instructions,
+        "capabilities": offers.model_dump(by_alias=True, exclude_none=True, mode="json"),
+        "errors": {},
+    }
+    for name, (capability, key, make) in LISTS.items():
+        found[name] = []
+        if getattr(offers, capability) is not None:
+            try:
+                found[name] = await whole_list(connection, key, make)
+            except HostError as error:
+                found["errors"][name] = str(error)
+    return found
+
+
+async def whole_list(connection: Connection, key: str, make: Make) -> list[Any]:
+    """All pages of a list. Raises HostError, also where the pages do not end."""
+    items: list[Any] = []
+    cursors: set[str | None] = {None}
+    cursor: str | None = None
+    for _ in range(PAGES):
+        params = types.PaginatedRequestParams(cursor=cursor) if cursor is not None else None
+        page = await connection.request(make(params), f"list its {key}")
+        items += page.get(key) or []
+        cursor = page.get("nextCursor")
+        if cursor is None:
+            return items
+        if cursor in cursors:
+            break
+        cursors.add(cursor)
+    raise HostError(f"its list of {key} does not end: stopped after {len(items)}")
+
+
+async def get_prompt(connection: Connection, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """A prompt filled in, as the server wrote it. Raises HostError."""
+    params = types.GetPromptRequestParams(name=name, arguments=dict(arguments) or None)
+    result = await connection.request(types.GetPromptRequest(params=params), f"fill in the prompt {name}")
+    if "messages" not in result:
+        raise HostError(f"the prompt {name} asks for input first, which this host does not do for prompts")
+    return result
+
+
+def quirks(connection: Connection, log: ServerLog) -> Iterator[str]:
+    """What is odd about a server."""
+    if connection.client.server_info is None:
+        yield "it does not say its name and version"
+    if connection.mode == "legacy":
+        yield "it does not survive the question which protocol it speaks, so it was started a second time"
+    if log.noisy:
+        yield f"{log.noisy} lines on its stdout were not messages; the last: {log.noise[-1]}"
+    if log.dropped:
+        yield f"{log.dropped} of its notifications were dropped: they came too fast"
+    for name, why in connection.quarantined.items():
+        yield f"the tool {name} is set aside: {why}"
