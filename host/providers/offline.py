@@ -1,4 +1,5 @@
-"""The model of a machine without a key: it plays recorded conversations (recording.py), with live tool calls.
+"""The model of a machine without a key: it plays recorded conversations (recording.py), with live tool calls, and
+what fits no recording it plans by the words alone (planner.py).
 
 It claims nothing that did not happen: a step that was denied, declined or failed is answered as such, and where the
 live results leave the recording it says so and stops. Where it stands is read from the messages alone.
@@ -6,50 +7,46 @@ live results leave the recording it says so and stops. Where it stands is read f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from host.core.types import Message, Part, Text, ToolCall
 from host.providers.base import Reply, Request
+from host.providers.planner import plan
 from host.providers.recording import Condition, Outcome, Outcomes, Turn, load
 from host.providers.scene import Index, Match
 from host.providers.scripted import Scripted, as_reply
-from host.providers.talk import Step, Talk
+from host.providers.talk import SENTENCES, Step, Talk
 from host.providers.template import Unfilled, Values, fill, text
 
 ABOUT = "This is the offline demonstration model: it replays recorded conversations; the tool calls are real."
-NO_RECORDING = (
-    "This is the offline demonstration model, and there is no recorded conversation for it to replay here. "
-    "To use a real model, set ANTHROPIC_API_KEY or OPENAI_API_KEY in the environment, or write model and "
-    "[providers.NAME] in servers.toml."
+A_REAL_MODEL = (
+    "To use a real model, set ANTHROPIC_API_KEY or OPENAI_API_KEY in the environment, start a model server on this "
+    "machine, or write model and [providers.NAME] in servers.toml."
 )
-_SENTENCES: Mapping[Outcome, str] = {
-    "denied": "{tool} was not run, because it was not allowed: {reason}",
-    "declined": "{tool} was not carried out, because it was declined: {reason}",
-    "unknown": "It is not known whether {tool} took effect: {reason}",
-    "error": "{tool} reported an error: {reason}",
-}
+NO_TOOLS = f"This is the offline planner: it can only call tools, and there are none here. {A_REAL_MODEL}"
+NO_IDEA = (
+    "This is the offline planner, not a language model: it matches your words with the tools' own words, and found no "
+    f"tool for these. {A_REAL_MODEL} What would you like to do with the tools there are?"
+)
 
 
 class Offline(Scripted):
-    """Plays a recording; without one it says what it is. Raises ConfigError for a file that is not one."""
+    """Plays a recording, else plans, else says what it is. Raises ConfigError for a file that is not a recording."""
 
     def __init__(self, recording: Path | None = None, pace: float = 0.0) -> None:
         super().__init__(self._answer, pace)
         self._index = Index(load(recording)) if recording is not None else None
 
     def _answer(self, request: Request) -> Reply:
-        if self._index is None:
-            return _say(NO_RECORDING)
-        return as_reply(Message("assistant", tuple(self._parts(self._index, request))))
-
-    def _parts(self, index: Index, request: Request) -> Iterator[Part]:
         talk = Talk(request.messages)
-        match = index.follow(talk.spoken, talk.known)
-        if match is None:
-            yield Text(self._lost(index))
-            return
+        match = self._index.follow(talk.spoken, talk.known) if self._index else None
+        if match is not None:
+            return as_reply(Message("assistant", tuple(self._parts(match, talk, request))))
+        return plan(request) or _say(self._lost(request))
+
+    def _parts(self, match: Match, talk: Talk, request: Request) -> Iterator[Part]:
         if match.missing:
             missing = ", ".join(name.replace("_", " ") for name in match.missing)
             yield Text(f"I need the {missing} for that. For example: {match.scene.say[0]}")
@@ -63,9 +60,13 @@ class Offline(Scripted):
         except Unfilled as error:
             yield Text(f"The live results differ from the recording, so I stop here. {error}")
 
-    def _lost(self, index: Index) -> str:
-        examples = "\n".join(f"- {scene.say[0]}" for scene in index.recording.scenes if not scene.after)
-        return f"{ABOUT} The recording is of: {index.recording.title}. It knows requests such as:\n{examples}"
+    def _lost(self, request: Request) -> str:
+        if self._index is None:
+            return NO_IDEA if request.tools else NO_TOOLS
+        recording = self._index.recording
+        examples = "\n".join(f"- {scene.say[0]}" for scene in recording.scenes if not scene.after)
+        known = f"{ABOUT} The recording is of: {recording.title}. It knows requests such as:\n{examples}"
+        return f"{known}\n\nOf tools I found none for these words. What would you like to do?"
 
 
 def _say(words: str) -> Reply:
@@ -166,5 +167,5 @@ def _honest(talk: Talk) -> str:
     failures = talk.steps[-1].failures if talk.steps else []
     if not failures:
         return "The recording has no answer for these results, so I stop here."
-    lines = [_SENTENCES[end.outcome].format(tool=call.name, reason=end.reason) for call, end in failures]
+    lines = [SENTENCES[end.outcome].format(tool=call.name, reason=end.reason) for call, end in failures]
     return "\n".join([*lines, "Nothing further was done."])

@@ -20,9 +20,10 @@
     when = { path = "loans__get_loan.status", equals = "due" }
     text = "Book {book_id} is due, {result.loans__get_loan.books.*.title}."
 
-A slot is searched in the user's message (regex, ignoring case; group 1 if there is one), then `from` (a path into the
-latest good result of a tool), then the user's earlier messages, then `default`. `type`: text, integer, number;
-`case`: upper, lower.
+A slot is searched in the user's message (regex, ignoring case; group 1 if there is one) and in the messages that this
+one completes, then `from` (a path into the latest good result of a tool), then, with `earlier = true`, in all that the
+user said before, then `default`. What belongs to one request alone, such as an amount, has no `earlier`: else a second
+request would silently take the first one's. `type`: text, integer, number; `case`: upper, lower.
 
 Next is the first later turn whose `when` holds: a word, a table, or a list of them. Words speak of the calls of the
 step before, any of them: ok (all went well; the default), denied (by policy, or nobody could approve), declined (by
@@ -79,6 +80,7 @@ class Slot(_Table):
     type: Literal["text", "integer", "number"] = "text"
     case: Literal["upper", "lower"] | None = None
     source: str | None = Field(None, alias="from")
+    earlier: bool = False
     default: Any = None
 
 

@@ -68,14 +68,15 @@ class Index:
         A message that fits no scene may give the value that the scene before it lacked.
         """
         match: Match | None = None
+        begin = 0
         for number, (words, known) in enumerate(zip(spoken, results, strict=True)):
-            earlier = spoken[:number][::-1]
             found = self.best(words, match.scene if match else None)
             if found is None and match and match.missing:
-                again = slots(match.scene, words, earlier, known)
+                again = slots(match.scene, spoken[begin : number + 1], spoken[:begin], known)
                 match = again if len(again.missing) < len(match.missing) else None
             else:
-                match = slots(found, words, earlier, known) if found else None
+                begin = number
+                match = slots(found, [words], spoken[:number], known) if found else None
         return match
 
 
@@ -85,10 +86,10 @@ def tokens(words: str, scene: Scene) -> frozenset[str]:
         words = _without(slot, words, f" <{name}> ")
     found = _TOKEN.findall(words.casefold())
     telling = [token for token in found if not _COMMON.fullmatch(token)]
-    return frozenset(_stem(token) for token in telling or found)
+    return frozenset(stem(token) for token in telling or found)
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """Cut what inflects: cancelled, cancelling and cancels are cancel, deliveries are deliveri as delivery is."""
     for ending in ("ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
@@ -99,28 +100,32 @@ def _stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
 
 
-def slots(scene: Scene, words: str, earlier: Sequence[str], results: Mapping[str, Any]) -> Match:
-    """The values of a scene's slots; `earlier` are the user's messages before, the latest first."""
+def slots(scene: Scene, words: Sequence[str], earlier: Sequence[str], results: Mapping[str, Any]) -> Match:
+    """The values of a scene's slots. `words` are the messages of this request, `earlier` those before it."""
     values: dict[str, Any] = {}
-    texts = [words, *earlier]
+    own, before = list(words[::-1]), list(earlier[::-1])
     for name, slot in scene.slots.items():
-        found = _value(slot, texts, results)
+        found = _value(slot, own, before, results)
         if found is not None:
             values[name] = found
-        texts = [_without(slot, text, " ") for text in texts]
+        own, before = ([_without(slot, text, " ") for text in texts] for texts in (own, before))
     return Match(scene, values, tuple(name for name in scene.slots if name not in values))
 
 
-def _value(slot: Slot, texts: Sequence[str], results: Mapping[str, Any]) -> Any:
-    if (said := _said(slot, texts[0])) is not None:
+def _value(slot: Slot, own: Sequence[str], before: Sequence[str], results: Mapping[str, Any]) -> Any:
+    if (said := _first(slot, own)) is not None:
         return said
     if slot.source is not None:
         try:
             return Values(results=results).result(slot.source)
         except Unfilled:
             pass
-    before = (said for text in texts[1:] if (said := _said(slot, text)) is not None)
-    return next(before, slot.default)
+    said = _first(slot, before) if slot.earlier else None
+    return slot.default if said is None else said
+
+
+def _first(slot: Slot, texts: Sequence[str]) -> Any:
+    return next((said for text in texts if (said := _said(slot, text)) is not None), None)
 
 
 def _said(slot: Slot, words: str) -> Any:

@@ -22,6 +22,12 @@ _OUTCOMES: Mapping[str, Outcome] = {
     "declined_input": "declined",
     "unknown": "unknown",
 }
+SENTENCES: Mapping[Outcome, str] = {
+    "denied": "{tool} was not run, because it was not allowed: {reason}",
+    "declined": "{tool} was not carried out, because it was declined: {reason}",
+    "unknown": "It is not known whether {tool} took effect: {reason}",
+    "error": "{tool} reported an error: {reason}",
+}
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,11 @@ def results(messages: Sequence[Message]) -> dict[str, Any]:
         names |= {call.id: call.name for call in message.calls}
         for part in message.parts:
             if isinstance(part, ToolResult) and not part.is_error and part.call_id in names:
-                found[names[part.call_id]] = _value(part)
+                found[names[part.call_id]] = value_of(part)
     return found
 
 
-def _value(result: ToolResult) -> Any:
+def value_of(result: ToolResult) -> Any:
     """The last text that is a JSON object or list (structured content stands last), else the text itself."""
     texts = [part.text for part in result.content if isinstance(part, Text)]
     for candidate in reversed(texts):

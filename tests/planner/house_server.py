@@ -1,4 +1,4 @@
-"""A house as an MCP server without any library, for planning against: `python house_server.py`. It remembers nothing."""
+"""A house as an MCP server without any library, to be planned against. It remembers nothing."""
 
 import json
 import re
@@ -30,10 +30,10 @@ class Refused(Exception):
     pass
 
 
-def device(number):
-    if number not in ROWS:
-        raise Refused(f"There is no device {number}.")
-    return ROWS[number]
+def device(device_id):
+    if device_id not in ROWS:
+        raise Refused(f"There is no device {device_id}.")
+    return ROWS[device_id]
 
 
 def list_devices(room=None, kind=None):

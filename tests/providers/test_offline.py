@@ -326,3 +326,23 @@ def test_a_mistake_in_the_file_is_told_when_it_is_read(recording: Path, before: 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml: the recording cannot be read"):
         Offline(tmp_path / "none.toml")
+
+
+def test_a_value_of_an_earlier_request_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "pay.toml"
+    file.write_text(
+        'title = "paying"\n[[scenes]]\nname = "pay"\nsay = ["Pay 30 for L-1", "a payment please"]\n'
+        r"""slots.lamp = { pattern = '\b(L-\d+)\b', earlier = true }
+slots.amount = { pattern = '(?:^|\s)(\d+)(?:\s|$)', type = "integer" }
+[[scenes.turns]]
+calls = [{ tool = "lamps__dim", arguments = { id = "{lamp}", amount = "{amount}" } }]
+[[scenes.turns]]
+text = "Paid."
+"""
+    )
+    talk = Conversation(file, shop())
+    assert talk.say("pay 30 for L-2") == "Paid."
+    assert talk.say("a payment please") == "I need the amount for that. For example: Pay 30 for L-1"
+    assert len(talk.calls) == 1, "it did not pay 30 again"
+    assert talk.say("5 euros") == "Paid."
+    assert talk.calls[1].arguments == {"id": "L-2", "amount": 5}, "the lamp may be the one spoken of before"
