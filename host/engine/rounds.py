@@ -9,11 +9,14 @@ from time import monotonic
 from typing import Any
 
 import anyio
+from anyio import to_thread
 
 from host.core import events as ev
+from host.core.errors import HostError, StoreError
 from host.core.policy import Unevaluable, lookup
 from host.core.source import Round, ToolSource
 from host.core.state import Call, outcome_after_loss
+from host.core.told import CHARS_PER_TOKEN
 from host.core.types import CallResult, InputRequired, ToolSpec
 from host.engine.session import Session
 
@@ -84,9 +87,9 @@ async def send(
 
     responses = given(session, call) if call.round > 1 else None
     state = call.paused.state if call.paused else None
-    return await source.call(
-        spec, call.started.arguments, Round(call.round, call.started.key, responses, state), progress, ask_in_call
-    )
+    limit = session.state.limits.result_tokens * CHARS_PER_TOKEN
+    round = Round(call.round, call.started.key, responses, state, limit)
+    return await source.call(spec, call.started.arguments, round, progress, ask_in_call)
 
 
 async def paused(session: Session, call: Call, needed: InputRequired) -> None:
