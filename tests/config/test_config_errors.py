@@ -62,7 +62,7 @@ RULE = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\n'
         ('[mcp_servers.a__b]\ncommand = "x"', "1: mcp_servers.a__b: a server's name is"),
         ('[mcp_servers.CRM]\ncommand = "x"', "1: mcp_servers.CRM: a server's name is"),
         ("retention_days = 3", "1: retention_days: deleting by age is not available"),
-        ('[providers.x]\nwire = "chta"', "2: providers.x.wire: should be 'responses', 'chat' or 'messages'; did you mean"),
+        ('[providers.x]\nwire = "chta"', "2: providers.x.wire: should be 'responses', 'chat' or"),
         ('[providers.x]\nwire = "chat"', "1: providers.x: base_url is missing"),
         ('[providers.openai]\nwire = "messages"', "1: providers.openai: base_url is missing; at its own address"),
         ('[providers.openai.models."m"]\nreasoning = "deep"', "2: providers.openai.models.m.reasoning: should be"),

@@ -1,4 +1,8 @@
-"""The support tasks through the whole program: a played model over HTTP, real servers, a person's answers."""
+"""The support tasks through the whole program: a played model over HTTP, real servers, a person's answers.
+
+Every task is played on one wire, three telling ones on the others and in one piece; SUPPORT_MATRIX=all plays every
+task on every wire, streaming and not.
+"""
 
 import json
 import os
@@ -14,6 +18,15 @@ from support_case import DEMO, ROOT, demo_module
 checker = demo_module("checker")
 TASKS = checker.tasks()
 LIMIT = 90
+WIRES = ("responses", "chat", "messages")
+TELLING = ("status-question", "return-two-of-three", "refund-120-edited")
+PROVIDER = """
+[providers.played]
+wire = "{wire}"
+base_url = "{base_url}"
+[providers.played.models.m]
+stream = {stream}
+"""
 
 
 def played(task):
@@ -45,12 +58,14 @@ async def lines(process):
             yield json.loads(line)
 
 
-async def at_the_desk(task, folder, base_url):
+async def at_the_desk(task, folder, base_url, wire="responses", stream=True):
     """Say the prompt, answer what is asked in the task's order, and hand over the session's events."""
-    command = [sys.executable, "-m", "host", "run", "-p", "customer-support", "-m", "openai/played", "--trust"]
-    command += ["--config", "servers.toml", "--input-format", "stream-json", "--output-format", "stream-json"]
-    env = os.environ | {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none", "PYTHONPATH": str(ROOT)}
-    env["AGENT_HOST_HOME"] = str(folder / "home")
+    command = [sys.executable, "-m", "host", "run", "-p", "customer-support", "-m", "played/m", "--trust"]
+    command += ["--config", "servers.toml", "--config", "provider.toml"]
+    command += ["--input-format", "stream-json", "--output-format", "stream-json"]
+    provider = PROVIDER.format(wire=wire, base_url=base_url, stream=str(stream).lower())
+    (folder / "provider.toml").write_text(provider)
+    env = os.environ | {"PYTHONPATH": str(ROOT), "AGENT_HOST_HOME": str(folder / "home")}
     answers, events = list(task["answers"]), []
     async with await anyio.open_process(command, cwd=folder, env=env, stderr=sys.stderr) as process:
 
@@ -78,13 +93,45 @@ def answer_to(asked, answer):
     return said | {key: answer[key] for key in ("content", "reason") if key in answer}
 
 
+def ways(name):
+    """The wires, streaming and not, on which a task is played; the first is what the others are compared with."""
+    if os.environ.get("SUPPORT_MATRIX") == "all":
+        return [(wire, stream) for wire in WIRES for stream in (True, False)]
+    if name not in TELLING:
+        return [("responses", True)]
+    whole = [(wire, False) for wire in WIRES] if name == TELLING[0] else []
+    return [(wire, True) for wire in WIRES] + whole
+
+
+def story(events):
+    """What happened, each call's own events together: calls of one step may end in any order."""
+    steps, of_question = [], {}
+    for event in events:
+        if event["kind"] == "model_said" or not steps:
+            steps.append({})
+        if event["kind"] == "asked":
+            of_question[event["request_id"]] = event.get("call_id")
+        call = event.get("call_id") or of_question.get(event.get("request_id"))
+        told = {key: event[key] for key in ("verdict", "outcome", "action", "reason", "stop", "about") if key in event}
+        steps[-1].setdefault(call, []).append((event["kind"], told))
+    return [{call: step[call] for call in sorted(step, key=str)} for step in steps]
+
+
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_ends_right(tmp_path, name):
+def test_a_task_ends_right_on_every_wire_and_in_the_same_way(tmp_path, name):
     async def main():
-        with anyio.fail_after(LIMIT), ModelServer(played(TASKS[name])) as model:
-            events, code = await at_the_desk(TASKS[name], copied(tmp_path), model.base_url)
-        assert checker.check(name, tmp_path / "support.sqlite", events) == []
-        assert checker.followed(name, events) == []
-        assert code == 0
+        stories = {}
+        for wire, stream in ways(name):
+            folder = tmp_path / f"{wire}-{stream}"
+            folder.mkdir()
+            with anyio.fail_after(LIMIT), ModelServer(played(TASKS[name])) as model:
+                events, code = await at_the_desk(TASKS[name], copied(folder), model.base_url, wire, stream)
+            assert checker.check(name, folder / "support.sqlite", events) == [], (wire, stream)
+            assert checker.followed(name, events) == [], (wire, stream)
+            assert code == 0
+            stories[wire, stream] = story(events)
+        first = stories["responses", True]
+        assert len(first) > 1
+        assert {way for way, told in stories.items() if told != first} == set()
 
     anyio.run(main)
