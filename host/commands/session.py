@@ -15,8 +15,9 @@ from host.config import environment
 from host.core.errors import StoreError
 from host.core.events import Recorded
 from host.core.text import safe
+from host.core.types import SessionRow
 from host.store import audit
-from host.store.host import HostStore, IndexRow
+from host.store.host import HostStore
 from host.store.log import delete_log
 
 EXPORTS = {"md": audit.export_markdown, "json": audit.export_json, "jsonl": audit.export_jsonl}
@@ -55,7 +56,7 @@ def _list(home: Path, output: str) -> int:
     return 0
 
 
-def line(row: IndexRow) -> str:
+def line(row: SessionRow) -> str:
     """A session as a line to choose from."""
     at = row.at[:16].replace("T", " ")
     return f"{safe(row.id)}  {safe(at)}  {row.state:11}  {safe(row.profile, 20):20}  {safe(row.title, 60)}".rstrip()

@@ -88,11 +88,12 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model is given for one call."""
+    """What the model is given for one call. `handle` is where the log has the whole of it."""
 
     call_id: str
     content: tuple[Text | Blob, ...]
     is_error: bool = False
+    handle: str = ""
     kind: Literal["tool_result"] = "tool_result"
 
 
@@ -229,7 +230,8 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting or damaged."""
+    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting, damaged, or
+    interrupted where the process that worked or waited is gone."""
 
     id: str
     title: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from host.core.errors import StoreError
+from host.core.types import SessionRow
 from host.store.files import Place, guarded, owned
 
 FORMAT = 1
@@ -21,21 +22,6 @@ _SCHEMA = (
     "at TEXT NOT NULL, turns INTEGER NOT NULL, usd REAL NOT NULL, state TEXT NOT NULL)",
     "CREATE TABLE consent(subject TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY(subject, digest))",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRow:
-    """A line of the session list. `at`: time of the last event. `state`: idle, working, waiting, damaged, or
-    interrupted where the process that worked or waited is gone."""
-
-    id: str
-    title: str
-    profile: str
-    model: str
-    at: str
-    turns: int
-    usd: float
-    state: str
 
 
 class HostStore:
@@ -77,10 +63,10 @@ class HostStore:
         self._run("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                   (id, title, profile, model, at, turns, usd, state))  # fmt: skip
 
-    def sessions(self) -> list[IndexRow]:
+    def sessions(self) -> list[SessionRow]:
         """All sessions, the newest first, with their states as they are now."""
         found = self._run("SELECT id, title, profile, model, at, turns, usd, state FROM session ORDER BY at DESC, id")
-        return [self._now(IndexRow(*row)) for row in found]
+        return [self._now(SessionRow(*row)) for row in found]
 
     def latest(self, profile: str | None = None) -> str | None:
         """The id of the newest session whose log is there, of one profile or of any."""
@@ -103,7 +89,7 @@ class HostStore:
         with self._turn, guarded(self._path, "cannot close the index of sessions"):
             self._db.close()
 
-    def _now(self, row: IndexRow) -> IndexRow:
+    def _now(self, row: SessionRow) -> SessionRow:
         if row.state in _LIVE and not owned(Place(self._folder, row.id).lock):
             return replace(row, state="interrupted")
         return row

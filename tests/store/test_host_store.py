@@ -9,14 +9,15 @@ from contextlib import closing
 import pytest
 
 from host.core.errors import StoreError
-from host.store.host import HostStore, IndexRow
+from host.core.types import SessionRow
+from host.store.host import HostStore
 from host.store.log import Log, delete_log
 
 T1, T2, T3 = (f"2026-11-22T12:00:0{n}.000Z" for n in (1, 2, 3))
 
 
-def put(store: HostStore, id: str, at: str, profile: str = "p", state: str = "idle", title: str = "t") -> IndexRow:
-    row = IndexRow(id, title, profile, "openai/m", at, 2, 0.25, state)
+def put(store: HostStore, id: str, at: str, profile: str = "p", state: str = "idle", title: str = "t") -> SessionRow:
+    row = SessionRow(id, title, profile, "openai/m", at, 2, 0.25, state)
     store.upsert(id, title, profile, "openai/m", at, 2, 0.25, state)
     return row
 
