@@ -90,7 +90,8 @@ def definition_digest(
 
 def tokens(spec: ToolSpec) -> int:
     """What a tool costs to send: an estimate from the size of its definition."""
-    text = canonical([spec.name, spec.description, dict(spec.input_schema)])
+    function = {"type": "function", "name": spec.name, "description": spec.description}
+    text = canonical(function | {"parameters": dict(spec.input_schema)})
     return round(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN)
 
 

@@ -18,7 +18,7 @@ K1, B = 0.9, 0.4
 SAID = 40
 """So many words of a description count: long ones repeat themselves, and match everything."""
 REPEATED = 0.7
-FAINT = 0.5
+FAINT = 0.55
 """What scores less than this share of the best is no match."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zß-ɏ]+|\d+|[^\W\d_A-Za-zß-ɏ]+")
 _COMPOUND = re.compile(r"[_.:/-]|[a-z][A-Z]")
