@@ -6,6 +6,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,8 @@ from host.store.host import HostStore
 
 INTERRUPTED = 130
 SHOWN = 20
+PATIENCE = 10.0
+"""Seconds that a person's prompt waits for late servers once one is ready."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -70,7 +73,8 @@ async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor, chatt
             await late.left.wait()
             return 0
 
-        await serving.serve(begun, serving.run_options(options, begun, attended=True), front_end)
+        run_options = replace(serving.run_options(options, begun, attended=True), patience=PATIENCE)
+        await serving.serve(begun, run_options, front_end)
         chatting.cancel()
     except HostError as error:
         late.fail(error)

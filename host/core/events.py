@@ -382,7 +382,7 @@ def command(line: bytes | str) -> Command:
     if body.pop("v", VERSION) != VERSION:
         raise BadMessage(f"this host speaks version {VERSION}")
     kind = body.pop("kind", None)
-    if kind not in COMMANDS:
+    if not isinstance(kind, str) or kind not in COMMANDS:
         raise BadMessage(f"unknown command {kind!r}; known: {', '.join(COMMANDS)}")
     if extra := body.keys() - {f.name for f in fields(COMMANDS[kind])}:
         raise BadMessage(f"{kind} has no field {', '.join(sorted(extra))}")

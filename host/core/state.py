@@ -172,7 +172,7 @@ def _ending(said: ev.ModelSaid) -> EndTurn:
         case "failed":
             return EndTurn("failed", said.error, said.code)
         case "interrupted":
-            return EndTurn("interrupted")
+            return EndTurn("limit", said.error) if said.error else EndTurn("interrupted")
         case "length":
             return EndTurn("limit", "the model reached its longest answer (max_output); ask it to go on")
         case _:

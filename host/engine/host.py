@@ -31,7 +31,8 @@ ProviderFor = Callable[[str, Profile], Awaitable[tuple[Provider, str, ModelProfi
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the command line adds to the files, for every session of this process. None keeps what is set."""
+    """What the command line adds to the files, for every session of this process. None keeps what is set; `patience`
+    is how many seconds a turn waits for late servers once one is ready, None until each had its time."""
 
     model: str | None = None
     mode: str | None = None
@@ -41,6 +42,7 @@ class RunOptions:
     limits: Mapping[str, Any] = field(default_factory=dict)
     json_schema: Mapping[str, Any] | None = None
     attended: bool = True
+    patience: float | None = None
 
 
 class Host:
@@ -119,7 +121,9 @@ class Host:
             return Model(provider, own_name, known)
 
         def known_model(name: str) -> str | None:
-            provider = name.partition("/")[0]
+            provider, _, own = name.partition("/")
+            if not own:
+                return f'a model is written "provider/model", not {name!r}'
             if provider in self._config.providers:
                 return None
             return f"no provider {provider!r}; known: {', '.join(sorted(self._config.providers))}"
@@ -134,6 +138,7 @@ class Host:
             self._options.grants,
             self._options.bypass,
             self._options.json_schema,
+            self._options.patience,
         )
 
     def _opened(self, profile: Profile) -> ev.SessionOpened:

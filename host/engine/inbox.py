@@ -24,9 +24,13 @@ def take(session: Session, command: ev.Command) -> str | None:
         case ev.Change():
             return _change(session, command)
         case ev.Interrupt():
-            if session.state.turn is None:
+            if session.state.turn is None and not session.compacting:
                 return "no turn is running"
             session.interrupt()
+        case ev.Compact():
+            if session.state.turn is not None:
+                return "a turn is running; compact when it has ended"
+            session.compacting = True
         case ev.Close():
             session.closing = True
             if session.scope is not None:
@@ -44,6 +48,8 @@ def _say(session: Session, text: str) -> str | None:
 
 
 def _answer(session: Session, answer: ev.Answer) -> str | None:
+    if len(set(answer.ids)) < len(answer.ids):
+        return "a question is answered once: name each request_id once"
     for id in answer.ids:
         question = session.state.questions.get(id)
         if question is None:
@@ -64,13 +70,13 @@ def _problem(session: Session, answer: ev.Answer, asked: ev.Asked) -> str | None
             return 'remember is {"for": "session", "arguments": "exact"}; longer or wider grants are not available'
         if not asked.grantable:
             return "no grant is offered for this question"
-    if answer.content is None or answer.action != "accept":
+    if answer.action != "accept" or (answer.content is None and asked.about != "form"):
         return None
     schema = asked.schema or {}
     if asked.about == "approval":
         spec = session.spec(asked.tool or "")
         schema = spec.input_schema if spec else {}
-    problem = arguments_problem(schema, answer.content)
+    problem = arguments_problem(schema, answer.content or {})
     return f"the answer does not fit the schema: {problem}" if problem else None
 
 

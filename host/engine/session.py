@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,6 +58,7 @@ class Setup:
     grants: tuple[Grant, ...] = ()
     bypass: bool = False
     json_schema: Mapping[str, Any] | None = None
+    patience: float | None = None
 
 
 @dataclass(slots=True)
@@ -260,6 +262,8 @@ class Session:
 
     def delta(self, delta: ev.Delta) -> None:
         """Pass on what streams; text is kept until its event comes, for a reader that joins in between."""
+        if (value := self.setup.secrets.clean(delta.value)) != delta.value:
+            delta = replace(delta, value=value)
         if delta.of == "text" and self.asking is not None:
             self.asking.texts[delta.part] = self.asking.texts.get(delta.part, "") + delta.value
         self._push(delta)
@@ -325,7 +329,8 @@ class Session:
         )
         self._digests[server] = now
         if (event.added or event.removed or event.changed or quarantined) and self.broken is None and not self.closing:
-            self.emit(event)
+            with suppress(StoreError):  # the session has failed then, and says so; its servers have not
+                self.emit(event)
 
     def _listing(self) -> Listing:
         return Listing(self.servers.tools(), abouts(self.servers), self.offered)
