@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-import httpx2
 import mcp_types as types
 from mcp import Client, MCPError
 from mcp.client.session import IncomingMessage
@@ -26,9 +25,10 @@ from host.core.settings import ServerConfig, ToolSettings
 from host.core.source import Ask, Progress, Round
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
+from host.servers.auth import SignedIn, sign_in_of
 from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
-from host.servers.logs import ServerLog
+from host.servers.logs import ServerLog, hush
 from host.servers.patience import Patience
 from host.servers.stdio import ServerProcess, Tap
 from host.servers.wire import UNREADABLE, first_problem, large_result
@@ -53,11 +53,11 @@ class Connection:
         log: ServerLog,
         mode: str,
         tap: Tap | None = None,
-        auth: httpx2.Auth | None = None,
+        auth: SignedIn | None = None,
     ) -> None:
         self.process: ServerProcess | HttpServer
         if config.url is not None:
-            self.process = HttpServer(config.url, given, log, tap, auth)
+            self.process = HttpServer(config.url, given, log, tap, auth or sign_in_of(config))
         else:
             self.process = ServerProcess(config, given, log, tap)
         self.tools: list[ToolSpec] = []
@@ -79,6 +79,7 @@ class Connection:
     async def run(self, changed: Callable[[], None]) -> str:
         """Live until the process ends, or until cancelled; says `changed` when ready and at each new listing.
         Returns why it ended."""
+        hush()
         client = Client(
             self.process.transport(),
             mode=self.mode,

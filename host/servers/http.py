@@ -3,6 +3,7 @@ fails. It looks to a connection as a process does."""
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -41,6 +42,12 @@ SESSION_OVER = "Session terminated"
 _LASTING = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 
 
+class Credentials(httpx2.Auth):
+    """What is sent along to be let in. `trouble` says what a person can do where it is not enough."""
+
+    trouble = ""
+
+
 class HttpServer:
     """One life of the connection to an address. `ended` is set when it can no longer be talked to, `forgot` when that
     is because the server dropped our session or cannot be reached, which means that it did not run what was sent."""
@@ -51,7 +58,7 @@ class HttpServer:
         headers: Mapping[str, str],
         log: ServerLog,
         tap: Tap | None = None,
-        auth: httpx2.Auth | None = None,
+        auth: Credentials | None = None,
     ) -> None:
         self.ended = anyio.Event()
         self.wire = Wire(log)
@@ -126,6 +133,8 @@ class HttpServer:
             self.end(error.message, forgot=True)
         elif error.data == UNSENT:
             self.end(error.message, forgot=True)
+        elif error.data == REFUSED and self._auth is not None and self._auth.trouble:
+            error.message = f"{error.message}: {self._auth.trouble}"
         elif error.code == PARSE_ERROR and error.message.startswith("Failed to parse"):
             error.message, error.data = f"its reply cannot be read: {error.message[:300]}", UNREADABLE
 
@@ -233,10 +242,10 @@ class Guarded(httpx2.AsyncBaseTransport):
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             return failed(request, "it compressed its answer, which it was asked not to do", FAILED)
-        if request.method == "POST" and response.status_code >= 400 and not is_json(response):
-            return await refused(request, response)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = Bounded(response.stream, MAX_LINE if is_json(response) else None)
+        if request.method == "POST" and response.status_code >= 400:
+            return await refused(request, response)
         return response
 
     async def _in_pace(self) -> None:
@@ -283,15 +292,31 @@ def is_json(response: httpx2.Response) -> bool:
 
 
 async def refused(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-    """A refusal that is not JSON-RPC, in words, with the headers that sign-in reads. What a 404 means, the SDK knows:
-    it depends on the session."""
-    if response.status_code == 404:
-        return response
-    await response.aclose()
+    """A refusal: the server's own where it is an error of JSON-RPC, else one in words; with what sign-in reads of it.
+    What a 404 means the SDK knows, for it depends on the session."""
+    kept = {name: value for name, value in response.headers.items() if name in ("www-authenticate", "content-type")}
+    body = b""
+    try:
+        body = await response.aread() if is_json(response) else b""
+    except httpx2.StreamError:
+        pass
+    finally:
+        await response.aclose()
+    if response.status_code == 404 or speaks(body):
+        return httpx2.Response(response.status_code, headers=kept, content=body, request=request)
     text = f"it answered {response.status_code} {response.reason_phrase}".strip()
-    kept = {name: value for name, value in response.headers.items() if name == "www-authenticate"}
     mark = REFUSED if response.status_code < 500 else FAILED
+    kept.pop("content-type", None)
     return failed(request, text, mark, response.status_code, kept)
+
+
+def speaks(body: bytes) -> bool:
+    """Whether this is an error of JSON-RPC."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and isinstance(said.get("error"), dict)
 
 
 def failed(

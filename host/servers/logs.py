@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 
 LINES = 200
 NOISE = 20
 WIDTH = 2_000
+
+
+def hush() -> None:
+    """The SDK tells its troubles to a logger as well, which without a handler prints them over the screen."""
+    logger = logging.getLogger("mcp")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 class ServerLog:

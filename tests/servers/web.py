@@ -7,11 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+from issuer import Issuer
 
 from host.core.settings import ServerConfig
 
@@ -38,12 +41,14 @@ class Web:
     received: list[Received] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
     token: str | None = None
+    issuer: Issuer | None = None
     env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.waiting: dict[Any, queue.Queue[Any]] = {}
         self.listening: list[queue.Queue[Any]] = []
         self.listened = threading.Event()
+        self.numbers = count(10_000)
         web = self
 
         class Handler(Talk):
@@ -78,8 +83,9 @@ class Web:
 
     def give(self, message: Any) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
-        self.process.stdin.flush()
+        with suppress(OSError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
 
     def _relay(self) -> None:
         assert self.process.stdout is not None
@@ -108,8 +114,9 @@ class Web:
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
         self.server.shutdown()
         self.server.server_close()
 
@@ -136,6 +143,12 @@ class Talk(BaseHTTPRequestHandler):
 
     def _refused(self) -> bool:
         web = self.owner
+        if web.issuer is not None:
+            shown = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            if shown not in web.issuer.valid:
+                where = f"{web.url.removesuffix('/mcp')}/.well-known/oauth-protected-resource/mcp"
+                self._answer(401, WWW_Authenticate=f'Bearer resource_metadata="{where}", scope="jugs"')
+                return True
         if web.token is not None and self.headers.get("Authorization") != f"Bearer {web.token}":
             self._answer(401, b"<html>who are you?</html>", "text/html", WWW_Authenticate="Bearer")
             return True
@@ -146,6 +159,10 @@ class Talk(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._note()
+        if self.path.startswith("/.well-known/oauth-protected-resource") and self.owner.issuer is not None:
+            says = {"resource": self.owner.url, "authorization_servers": [self.owner.issuer.url]}
+            self._answer(200, json.dumps(says).encode())
+            return
         if self._refused():
             return
         if self.owner.era == "modern" or "no_get" in self.owner.traits:
@@ -157,7 +174,7 @@ class Talk(BaseHTTPRequestHandler):
         mine: queue.Queue[Any] = queue.Queue()
         self.owner.listening.append(mine)
         self.owner.listened.set()
-        self._stream(mine, None)
+        self._stream(mine)
 
     def do_DELETE(self) -> None:
         self._note()
@@ -179,17 +196,19 @@ class Talk(BaseHTTPRequestHandler):
         if message["method"] == "initialize":
             extra["Mcp-Session-Id"] = f"s{len(web.received)}"
             web.sessions.add(extra["Mcp-Session-Id"])
-        web.waiting[message["id"]] = mine
         listens = message["method"] == "subscriptions/listen"
+        # Several sessions count their requests alike.
+        theirs, ours = message["id"], message["id"] if listens else next(web.numbers)
+        web.waiting[ours] = mine
         if listens:
             web.listening.append(mine)
             web.listened.set()
-        web.give(message)
+        web.give(message | {"id": ours})
         if "json" in web.traits and not listens:
-            self._answer(200, mine.get(), **extra)
+            self._answer(200, again(mine.get(), ours, theirs), **extra)
             return
         self._begin_stream(**extra)
-        self._stream(mine, message["id"])
+        self._stream(mine, ours, theirs)
 
     def _odd(self, message: Any) -> bool:
         traits, call = self.owner.traits, message.get("method") == "tools/call"
@@ -220,16 +239,22 @@ class Talk(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.close_connection = True
 
-    def _stream(self, mine: "queue.Queue[Any]", until: Any) -> None:
+    def _stream(self, mine: "queue.Queue[Any]", ours: Any = None, theirs: Any = None) -> None:
         try:
             while (line := mine.get()) is not None:
-                self.wfile.write(b"event: message\ndata: " + line.rstrip() + b"\n\n")
+                last = ours is not None and "method" not in json.loads(line)
+                self.wfile.write(b"event: message\ndata: " + again(line, ours, theirs) + b"\n\n")
                 self.wfile.flush()
-                message = json.loads(line)
-                if until is not None and message.get("id") == until and "method" not in message:
+                if last:
                     return
         except OSError:
             pass
+
+
+def again(line: bytes, ours: Any, theirs: Any) -> bytes:
+    """The reply under the id that it was asked for by."""
+    message = json.loads(line)
+    return line.rstrip() if "method" in message or ours is None else json.dumps(message | {"id": theirs}).encode()
 
 
 @contextmanager

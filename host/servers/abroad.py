@@ -1,0 +1,85 @@
+"""Requests to addresses that a server names: to the public network by https, not to what lies near this machine."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import anyio
+import httpx2
+
+from host.core.errors import HostError
+from host.servers.http import Bounded, origin
+
+LARGEST = 1024 * 1024
+SECONDS = 15.0
+Ip = IPv4Address | IPv6Address
+
+
+class Abroad(httpx2.AsyncBaseTransport):
+    """A server may name any address. It gets us to its own origin and to public ones; a server that is itself on this
+    machine or in a private network also to others there."""
+
+    def __init__(self, home: str) -> None:
+        self._home = httpx2.URL(home)
+        self._inner = httpx2.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        sent = request if origin(request.url) == origin(self._home) else await self._pinned(request)
+        response = await self._inner.handle_async_request(sent)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = Bounded(response.stream, LARGEST)
+        return response
+
+    async def _pinned(self, request: httpx2.Request) -> httpx2.Request:
+        """The request to the very address that was judged: a name may lead elsewhere the next time it is asked."""
+        address = await self.permit(request.url)
+        return httpx2.Request(
+            request.method,
+            request.url.copy_with(host=str(address)),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": request.url.host},
+        )
+
+    async def permit(self, url: httpx2.URL) -> Ip:
+        """The address of a permitted URL. Raises HostError."""
+        shown = f"{url.scheme}://{url.host}"
+        if url.userinfo or not url.host:
+            raise HostError(f"{shown} is not an address to go to: it carries a name or no host")
+        found = await addresses(url.host)
+        near = [each for each in found if not each.is_global]
+        if near and not await self._near():
+            raise HostError(f"{shown} leads to {near[0]}, which is not on the public network; it is not followed")
+        if url.scheme != "https" and not (url.scheme == "http" and all(each.is_loopback for each in found)):
+            raise HostError(f"{shown} is not https")
+        return found[0]
+
+    async def _near(self) -> bool:
+        return any(not each.is_global for each in await addresses(self._home.host))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def addresses(host: str) -> list[Ip]:
+    """What a name stands for. Raises HostError."""
+    try:
+        return [_plain(ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        found = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise HostError(f"{host} cannot be found: {error}") from None
+    return [_plain(ip_address(str(place[0]).partition("%")[0])) for *_, place in found]
+
+
+def _plain(address: Ip) -> Ip:
+    """An IPv4 address in the clothes of IPv6 is judged as what it is."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def client(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False, follow_redirects=False)

@@ -1,0 +1,204 @@
+"""Signing in at a server: its token goes with each request, is renewed when due, and asked of a person when it must be.
+
+The SDK has the flow: discovery, registration, PKCE, exchange, renewal. What it lacks is around it: a lock that is not
+held while a request runs, one renewal at a time over all processes, renewal before a person is asked also after a
+restart, a check that the issuer can do PKCE, and care where a server sends us.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import httpx2
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.auth.utils import extract_field_from_www_auth, extract_scope_from_www_auth, union_scopes
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+from pydantic import AnyUrl
+
+from host.core.errors import HostError
+from host.core.settings import OAuth, ServerConfig
+from host.servers.abroad import Abroad, client
+from host.servers.http import Credentials
+from host.servers.tokens import Tokens
+
+NAME = "agent-host"
+ELSEWHERE = "http://127.0.0.1/callback"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who can sign in: `open_url` leads them to an address, `receive` returns the address that they were
+    sent to in the end, which begins with `redirect_uri`."""
+
+    open_url: Callable[[str], Awaitable[None]]
+    receive: Callable[[], Awaitable[str]]
+    redirect_uri: str
+
+
+class SignedIn(Credentials):
+    """The sign-in of one server."""
+
+    def __init__(self, config: ServerConfig, person: Person | None = None) -> None:
+        assert config.url is not None and config.tokens is not None
+        self._name, self._url, self._settings, self._person = config.name, config.url, config.oauth, person
+        self.tokens = Tokens(config.tokens, config.url, registered(config.oauth))
+        self._lock = anyio.Lock()
+        self._refused = False
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        if self.tokens.due:
+            await self._renewed(request, self.tokens.access)
+        sent = self._stamp(request)
+        response = yield request
+        if response.status_code == 401 or lacks_scope(response):
+            if await self._granted(request, response, sent):
+                self._stamp(request)
+                yield request
+        else:
+            self.trouble = ""
+
+    def _stamp(self, request: httpx2.Request) -> str | None:
+        token = self.tokens.access
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return token
+
+    async def _renewed(self, request: httpx2.Request, old: str | None) -> bool:
+        """Renew the token, unless someone else just did; whether there is a new one."""
+        try:
+            async with self._lock, self.tokens.locked():
+                return self.tokens.access != old or await self._renew(request)
+        except (HostError, OSError) as error:
+            self.trouble = str(error)
+            return False
+
+    async def _granted(self, request: httpx2.Request, response: httpx2.Response, sent: str | None) -> bool:
+        """Do what lets the refused request pass; whether it is worth another try."""
+        advice = f"sign in with: agent-host mcp login {self._name}"
+        try:
+            async with self._lock, self.tokens.locked():
+                if self.tokens.access not in (None, sent):
+                    return True
+                if response.status_code == 401 and self.tokens.renewable and await self._renew(request):
+                    return True
+                if self._person is None:
+                    scope = extract_scope_from_www_auth(response) if response.status_code == 403 else None
+                    self.trouble = f"it asks for more rights ({scope[:200]}); {advice}" if scope else advice
+                    return False
+                if self._refused:
+                    return False  # a person is not led there twice for nothing
+                await self._sign_in(request, response)
+                return True
+        except Exception as error:
+            self._refused = True
+            # Whatever discovery and exchange come upon ends this sign-in; raised here it would end the connection.
+            self.trouble = f"the sign-in failed: {' '.join(str(error).split())[:300] or type(error).__name__}"
+            return False
+
+    async def _renew(self, request: httpx2.Request) -> bool:
+        old = self.tokens.access
+        if not self.tokens.renewable:
+            return False
+        provider = self._provider()
+        context = provider.context
+        context.oauth_metadata, context.protected_resource_metadata = self.tokens.metadata()
+        context.token_expiry_time = 1.0  # long ago: the flow begins with the renewal
+        await self._drive(provider, request, None)
+        return self.tokens.access != old
+
+    async def _sign_in(self, request: httpx2.Request, refusal: httpx2.Response) -> None:
+        provider = self._provider()
+        await self._drive(provider, request, wanting(refusal, self._settings.scopes))
+        self.tokens.remember(provider.context.oauth_metadata, provider.context.protected_resource_metadata)
+
+    async def _drive(
+        self, provider: OAuthClientProvider, request: httpx2.Request, refusal: httpx2.Response | None
+    ) -> None:
+        """Run the SDK's flow without the request that it is about, of which only the refusal is told."""
+        about = httpx2.Request(request.method, request.url, headers=request.headers)
+        flow = provider.async_auth_flow(about)
+        answers = [refusal] if refusal is not None else []
+        try:
+            async with client(Abroad(self._url)) as abroad:
+                outgoing = await anext(flow)
+                while outgoing is not about or answers:
+                    answer = answers.pop() if outgoing is about else await abroad.send(outgoing)
+                    outgoing = await flow.asend(answer)
+        except StopAsyncIteration:
+            pass
+        finally:
+            await flow.aclose()
+
+    def _provider(self) -> OAuthClientProvider:
+        redirect = self._person.redirect_uri if self._person else self.tokens.redirect_uri or ELSEWHERE
+
+        async def lead(url: str) -> None:
+            metadata = provider.context.oauth_metadata
+            if metadata is not None and "S256" not in (metadata.code_challenge_methods_supported or ()):
+                raise HostError("its issuer does not say that it protects the code on its way (PKCE with S256)")
+            await Abroad(self._url).permit(httpx2.URL(url))
+            assert self._person is not None
+            await self._person.open_url(url)
+
+        async def hear() -> AuthorizationCodeResult:
+            assert self._person is not None
+            return read_redirect(await self._person.receive())
+
+        provider = OAuthClientProvider(
+            self._url,
+            OAuthClientMetadata(
+                client_name=NAME,
+                redirect_uris=[AnyUrl(redirect)],
+                grant_types=["authorization_code", "refresh_token"],
+                response_types=["code"],
+                application_type="native",
+            ),
+            self.tokens,
+            lead,
+            hear,
+            self._settings.client_metadata_url,
+        )
+        return provider
+
+
+def sign_in_of(config: ServerConfig) -> SignedIn | None:
+    """The sign-in of a server that is not given its token otherwise."""
+    given = any(name.lower() == "authorization" for name in config.headers)
+    return None if given or config.tokens is None else SignedIn(config)
+
+
+def registered(settings: OAuth) -> OAuthClientInformationFull | None:
+    """The client that the user registered beforehand."""
+    if settings.client_id is None:
+        return None
+    method = "client_secret_basic" if settings.client_secret else "none"
+    return OAuthClientInformationFull(
+        client_id=settings.client_id, client_secret=settings.client_secret, token_endpoint_auth_method=method
+    )
+
+
+def lacks_scope(response: httpx2.Response) -> bool:
+    return response.status_code == 403 and extract_field_from_www_auth(response, "error") == "insufficient_scope"
+
+
+def wanting(refusal: httpx2.Response, scopes: tuple[str, ...]) -> httpx2.Response:
+    """The refusal, asking also for the scopes that the user wants."""
+    if not scopes:
+        return refusal
+    wanted = union_scopes(extract_scope_from_www_auth(refusal), " ".join(scopes))
+    old = re.sub(r'\bscope="?[^",]*"?,?\s*', "", refusal.headers.get("www-authenticate", "Bearer")).rstrip(", ")
+    header = f'{old}{"," if "=" in old else ""} scope="{wanted}"'
+    return httpx2.Response(refusal.status_code, headers={"WWW-Authenticate": header}, request=refusal.request)
+
+
+def read_redirect(url: str) -> AuthorizationCodeResult:
+    """What the issuer says by the address that it sends a person to. Raises HostError where that is no code."""
+    said = {name: values[0] for name, values in parse_qs(urlsplit(url.strip()).query).items()}
+    if "code" not in said:
+        error = re.sub(r"[^a-z_]", "", said.get("error", ""))[:40]
+        raise HostError(f"the issuer refused: {error}" if error else "there is no code in that address")
+    return AuthorizationCodeResult(code=said["code"], state=said.get("state"), iss=said.get("iss"))

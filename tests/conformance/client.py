@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""What the official conformance suite runs as the client: the host's own connection layer, and nobody at the keyboard.
+
+client.py URL        the suite says the rest in MCP_CONFORMANCE_SCENARIO and MCP_CONFORMANCE_CONTEXT
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+
+from host.core.settings import OAuth, ServerConfig
+from host.core.source import Round
+from host.core.types import CallResult, InputRequired, ToolSpec
+from host.servers.auth import Person, SignedIn
+from host.servers.connection import Connection
+from host.servers.logs import ServerLog
+
+DOCUMENT = "https://conformance-test.local/client-metadata.json"
+REDIRECT = "http://127.0.0.1:3030/callback"
+ROUNDS = 10
+SECONDS = 50
+SAMPLES = {"number": 5, "integer": 3, "string": "test", "boolean": True, "array": [], "object": {}}
+
+
+class Visitor:
+    """A person who agrees to everything: goes where they are led and says where they were sent."""
+
+    def __init__(self) -> None:
+        self._sent = ""
+
+    async def open_url(self, url: str) -> None:
+        async with httpx2.AsyncClient() as browser:
+            answer = await browser.get(url, follow_redirects=False)
+        self._sent = str(httpx2.URL(url).join(answer.headers.get("location", "")))
+
+    async def receive(self) -> str:
+        return self._sent
+
+
+def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form holds when it is sent as it was shown."""
+    fields = schema.get("properties", {})
+    required = schema.get("required", [])
+    return {
+        name: field.get("default", SAMPLES.get(field.get("type", ""), "test"))
+        for name, field in fields.items()
+        if "default" in field or name in required
+    }
+
+
+async def ask(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"action": "accept", "content": defaults(request.get("params", {}).get("requestedSchema", {}))}
+
+
+async def call(connection: Connection, spec: ToolSpec, arguments: Mapping[str, Any]) -> CallResult:
+    """One call to its end, answering what the server asks in between."""
+    round = Round(1, f"key-{spec.remote_name}")
+    for number in range(2, ROUNDS + 2):
+        result = await connection.call(spec, arguments, round, lambda *_: None, ask)
+        if not isinstance(result, InputRequired):
+            return result
+        answers = {key: await ask(request) for key, request in result.requests.items()}
+        round = Round(number, round.key, answers or None, result.state)
+    raise RuntimeError(f"{spec.remote_name} never ends")
+
+
+async def calls(connection: Connection, wanted: list[dict[str, Any]]) -> None:
+    """Call what the suite asks for, or each tool that is offered."""
+    named = {spec.remote_name: spec for spec in connection.tools}
+    asked = wanted or [{"name": name, "arguments": defaults(spec.input_schema)} for name, spec in named.items()]
+    if "json_schema_echo" in named:
+        shown = dict(named["json_schema_2020_12_tool"].input_schema)
+        asked = [{"name": "json_schema_echo", "arguments": {"schema": shown}}]
+    for each in asked:
+        if each["name"] in named:
+            result = await call(connection, named[each["name"]], each.get("arguments", {}))
+            print(each["name"], result.outcome, result.cause or "", result.reason or "")
+
+
+async def main(url: str) -> int:
+    context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
+    visitor = Visitor()
+    with tempfile.TemporaryDirectory() as folder:
+        oauth = OAuth(context.get("client_id"), context.get("client_secret"), DOCUMENT)
+        config = ServerConfig("conformance", url=url, tokens=Path(folder), oauth=oauth)
+        signed = SignedIn(config, Person(visitor.open_url, visitor.receive, REDIRECT))
+        connection = Connection(config, {}, ServerLog(), "auto", auth=signed)
+        with anyio.fail_after(SECONDS):
+            async with anyio.create_task_group() as tasks:
+                ready = anyio.Event()
+                reasons: list[str] = []
+
+                async def live() -> None:
+                    reasons.append(await connection.run(ready.set))
+                    ready.set()
+
+                tasks.start_soon(live)
+                await ready.wait()
+                if connection.ready:
+                    await calls(connection, context.get("toolCalls", []))
+                tasks.cancel_scope.cancel()
+    print(connection.protocol, connection.trouble, signed.trouble, *reasons)
+    return 0 if connection.ready and not connection.trouble and not signed.trouble else 1
+
+
+if __name__ == "__main__":
+    sys.exit(anyio.run(main, sys.argv[1]))

@@ -1,0 +1,105 @@
+"""Who gives out tokens for a tests' server: OAuth on loopback, with a record of what was asked of it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+
+class Issuer:
+    """`valid` are the access tokens that a server should take. Settings: `pkce` of its metadata, `expires` of its
+    tokens, whether it `refreshes`, the `authorize` address it names."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = {"pkce": ["S256"], "expires": 3600, "refreshes": True, "authorize": None} | settings
+        self.valid: set[str] = set()
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.number = 0
+        self.refresh = ""
+        self.lock = threading.Lock()
+        issuer = self
+
+        class Handler(Talk):
+            owner = issuer
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def grants(self, kind: str) -> list[dict[str, str]]:
+        """The requests for a token of this grant type."""
+        return [form for path, form in self.asked if path == "/token" and form["grant_type"] == kind]
+
+    def metadata(self) -> dict[str, Any]:
+        methods = {"code_challenge_methods_supported": self.settings["pkce"]} if self.settings["pkce"] else {}
+        return methods | {
+            "issuer": self.url,
+            "authorization_endpoint": self.settings["authorize"] or f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+            "registration_endpoint": f"{self.url}/register",
+            "response_types_supported": ["code"],
+            "authorization_response_iss_parameter_supported": True,
+        }
+
+    def token(self, form: dict[str, str]) -> dict[str, Any] | None:
+        with self.lock:
+            if form["grant_type"] == "refresh_token" and form["refresh_token"] != self.refresh:
+                return None  # used twice: the whole family would be taken back
+            self.number += 1
+            self.valid = {f"access-{self.number}"}
+            self.refresh = f"refresh-{self.number}"
+        more = {"refresh_token": self.refresh} if self.settings["refreshes"] else {}
+        kept = {"access_token": f"access-{self.number}", "token_type": "Bearer", "expires_in": self.settings["expires"]}
+        return kept | more
+
+
+class Talk(BaseHTTPRequestHandler):
+    owner: Issuer
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self, status: int, body: Any = None, **headers: str) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_GET(self) -> None:
+        path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
+        self.owner.asked.append((path, {name: values[0] for name, values in query.items()}))
+        if path == "/.well-known/oauth-authorization-server":
+            self._answer(200, self.owner.metadata())
+        elif path == "/authorize":
+            back = urlencode({"code": "c-1", "state": query["state"][0], "iss": self.owner.url})
+            self._answer(302, Location=f"{query['redirect_uri'][0]}?{back}")
+        else:
+            self._answer(404)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path == "/register":
+            form = json.loads(body)
+            self.owner.asked.append((self.path, form))
+            self._answer(201, form | {"client_id": "registered-1"})
+            return
+        form = {name: values[0] for name, values in parse_qs(body).items()}
+        self.owner.asked.append((self.path, form))
+        token = self.owner.token(form)
+        self._answer(200 if token else 400, token or {"error": "invalid_grant"})
+
+
+@contextmanager
+def issuing(**settings: Any) -> Iterator[Issuer]:
+    issuer = Issuer(**settings)
+    try:
+        yield issuer
+    finally:
+        issuer.server.shutdown()
+        issuer.server.server_close()

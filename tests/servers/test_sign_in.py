@@ -1,0 +1,245 @@
+"""Signing in at a server, against an issuer on loopback: once by a person, then renewed, by one at a time."""
+
+import json
+import stat
+import time
+
+import anyio
+import httpx2
+import pytest
+from issuer import issuing
+from serving import call, run, serving
+from web import web
+
+from host.core.errors import HostError
+from host.core.settings import OAuth
+from host.servers.abroad import Abroad
+from host.servers.login import login, logout
+
+
+async def browse(url):
+    """A browser: goes there and follows where it is sent."""
+    async with httpx2.AsyncClient(trust_env=False) as browser:
+        await browser.get(url, follow_redirects=True)
+
+
+async def signed_in(config):
+    with anyio.fail_after(20):
+        await login(config, browse)
+
+
+def stored(folder):
+    (path,) = folder.glob("*.json")
+    return path, json.loads(path.read_bytes())
+
+
+def entry(folder):
+    path, kept = stored(folder)
+    return path, kept, kept["issuers"][kept["issuer"]]
+
+
+def test_who_is_not_signed_in_is_told_how_and_once_signed_in_it_works(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            config = server.config(tokens=tmp_path)
+            async with serving(config) as servers:
+                await servers.settled()
+                advice = "it answered 401 Unauthorized: sign in with: agent-host mcp login lean"
+                assert servers.statuses["lean"].detail == advice
+            await signed_in(config)
+            async with serving(config) as servers:
+                await servers.settled()
+                assert (await call(servers, "lean__add", {"a": 1, "b": 1})).outcome == "ok"
+            asked = next(form for path, form in issuer.asked if path == "/authorize")
+            assert (asked["code_challenge_method"], asked["resource"], asked["scope"]) == ("S256", server.url, "jugs")
+            path, kept, own = entry(tmp_path)
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert (kept["url"], kept["issuer"]) == (server.url, issuer.url)
+            assert own["tokens"]["access_token"] == "access-1"
+            assert logout(config)
+            assert "access-1" not in path.read_text()
+
+    run(main)
+
+
+def test_a_browser_on_another_machine_is_served_by_pasting(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            sent = []
+
+            async def open_url(url):
+                async with httpx2.AsyncClient(trust_env=False) as browser:
+                    sent.append((await browser.get(url)).headers["location"])
+
+            async def receive():
+                return f" {sent[0]}\n"
+
+            with anyio.fail_after(20):
+                await login(server.config(tokens=tmp_path), open_url, receive)
+            assert entry(tmp_path)[2]["tokens"]["access_token"] == "access-1"
+
+    run(main)
+
+
+def test_a_visit_without_the_one_time_state_or_by_another_name_ends_nothing(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            codes = []
+
+            async def open_url(url):
+                back = httpx2.URL(httpx2.URL(url).params["redirect_uri"])
+                state = httpx2.URL(url).params["state"]
+                async with httpx2.AsyncClient(trust_env=False) as browser:
+                    wrong = back.copy_with(params={"code": "evil", "state": "guessed"})
+                    codes.append((await browser.get(wrong)).status_code)
+                    right = back.copy_with(params={"code": "evil", "state": state})
+                    codes.append((await browser.get(right, headers={"Host": "evil.example"})).status_code)
+                await browse(url)
+
+            with anyio.fail_after(20):
+                await login(server.config(tokens=tmp_path), open_url)
+            assert codes == [400, 400]
+            assert [form["code"] for form in issuer.grants("authorization_code")] == ["c-1"]
+
+    run(main)
+
+
+def test_a_token_that_the_server_no_longer_takes_is_renewed_before_anybody_is_asked(tmp_path):
+    """Also after a restart, where the SDK goes to the browser at once; when it no longer does, `_renew` may shrink."""
+
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            config = server.config(tokens=tmp_path)
+            await signed_in(config)
+            issuer.valid.clear()
+            async with serving(config) as servers:
+                await servers.settled()
+                assert servers.statuses["lean"].state == "ready"
+            assert len(issuer.grants("refresh_token")) == 1
+            assert issuer.grants("refresh_token")[0]["resource"] == server.url
+            assert len([path for path, _ in issuer.asked if path == "/authorize"]) == 1
+
+    run(main)
+
+
+def test_a_token_that_ended_while_nobody_ran_is_renewed_before_it_is_sent(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            config = server.config(tokens=tmp_path)
+            await signed_in(config)
+            path, kept, own = entry(tmp_path)
+            own["expires_at"] = time.time() - 60
+            path.write_text(json.dumps(kept))
+            server.received.clear()
+            async with serving(config) as servers:
+                await servers.settled()
+                assert servers.statuses["lean"].state == "ready"
+            assert {one.headers["authorization"] for one in server.received} == {"Bearer access-2"}
+
+    run(main)
+
+
+def test_many_calls_and_many_sessions_renew_once(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            config = server.config(tokens=tmp_path)
+            await signed_in(config)
+            async with serving(config) as one, serving(config) as other:
+                await one.settled()
+                await other.settled()
+                issuer.valid.clear()
+                results = []
+
+                async def add(servers):
+                    results.append((await call(servers, "lean__add", {"a": 1, "b": 1})).outcome)
+
+                async with anyio.create_task_group() as tasks:
+                    for servers in [one, other] * 4:
+                        tasks.start_soon(add, servers)
+                assert results == ["ok"] * 8
+            assert len(issuer.grants("refresh_token")) == 1
+
+    run(main)
+
+
+def test_calls_run_side_by_side_while_signed_in(tmp_path):
+    """The SDK holds its lock while a request is in flight; when it no longer does, `async_auth_flow` may be its own."""
+
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            config = server.config(tokens=tmp_path)
+            await signed_in(config)
+            async with serving(config) as servers:
+                await servers.settled()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(call, servers, "lean__hang")
+                    while not server.asked("tools/call"):
+                        await anyio.lowlevel.checkpoint()
+                    assert (await call(servers, "lean__add", {"a": 1, "b": 1})).outcome == "ok"
+                    tasks.cancel_scope.cancel()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"pkce": None}, "does not say that it protects the code"),
+        ({"pkce": ["plain"]}, "does not say that it protects the code"),
+        ({"authorize": "http://example.com/authorize"}, "is not https"),
+        ({"authorize": "https://user:pass@127.0.0.1/authorize"}, "carries a name"),
+    ],
+)
+def test_nobody_is_led_to_an_issuer_that_is_not_safe(tmp_path, settings, words, monkeypatch):
+    async def main():
+        async def nowhere(url):
+            raise AssertionError(f"led to {url}")
+
+        with issuing(**settings) as issuer, web("modern", issuer=issuer) as server:
+            with pytest.raises(HostError, match=words), anyio.fail_after(20):
+                await login(server.config(tokens=tmp_path), nowhere)
+
+    if "example.com" in str(settings):
+        monkeypatch.setattr("host.servers.abroad.addresses", resolved)
+    run(main)
+
+
+async def resolved(host):
+    from ipaddress import ip_address
+
+    return [ip_address("127.0.0.1" if host.startswith("127.") else "93.184.216.34")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest",
+        "https://127.0.0.1/x",
+        "https://10.0.0.1/x",
+        "https://[::1]/x",
+        "https://[::ffff:127.0.0.1]/x",
+        "https://[fd00::1]/x",
+        "https://2130706433/x",
+        "https://0x7f000001/x",
+        "https://0177.0.0.1/x",
+        "file:///etc/passwd",
+        "https://localhost/x",
+    ],
+)
+def test_a_public_server_leads_nobody_into_a_private_network(url):
+    async def main():
+        with pytest.raises((HostError, httpx2.InvalidURL)):
+            await Abroad("https://93.184.216.34/mcp").permit(httpx2.URL(url))
+
+    run(main)
+
+
+def test_a_client_that_the_user_registered_is_used(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            await signed_in(server.config(tokens=tmp_path, oauth=OAuth("mine", scopes=("extra",))))
+            assert "/register" not in [path for path, _ in issuer.asked]
+            asked = next(form for path, form in issuer.asked if path == "/authorize")
+            assert (asked["client_id"], set(asked["scope"].split())) == ("mine", {"jugs", "extra"})
+
+    run(main)
