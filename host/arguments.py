@@ -186,6 +186,11 @@ MCP = {
     "enable": "NAME",
     "disable": "NAME",
     "inspect": "NAME: connect, and tell its tools, resources, prompts, protocol, capabilities and oddities",
+    "login": "NAME: sign in at a server with a url, in your browser",
+    "logout": "NAME: forget what was signed in for",
+    "call": "NAME TOOL [--args JSON]: through a session of its own, under the same rules",
+    "read": "NAME URI: a resource",
+    "prompt": "NAME PROMPT [--args JSON]: a prompt, filled in",
 }
 
 
@@ -201,6 +206,7 @@ def _mcp(parser: argparse.ArgumentParser) -> None:
     add("--bearer-token-env-var", metavar="VAR", help="the variable that holds its token")
     add("-s", "--scope", choices=("user", "project"), help="your own servers.toml, or that of this folder")
     add("--cwd", metavar="DIR", type=Path, help="the folder that the server is started in")
+    add("--args", metavar="JSON", help="the arguments of a call or a prompt")
     add("--json", action="store_true")
     parser.set_defaults(words=[])
 

@@ -17,11 +17,10 @@ from host.core.settings import ServerConfig
 from host.core.text import Secrets, safe
 
 OTHERS = {
-    "add": "mcp_edit",
-    "remove": "mcp_edit",
-    "enable": "mcp_edit",
-    "disable": "mcp_edit",
+    **dict.fromkeys(("add", "remove", "enable", "disable"), "mcp_edit"),
+    **dict.fromkeys(("call", "read", "prompt"), "mcp_call"),
     "inspect": "mcp_inspect",
+    **dict.fromkeys(("login", "logout"), "mcp_login"),
 }
 STATES = {"needed": "waits for your consent", "given": "on", "own": "on"}
 

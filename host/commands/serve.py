@@ -14,7 +14,7 @@ from host.commands.providers import Providers
 from host.commands.start import Begun, facts, json_schema, limits
 from host.core.events import Close, Interrupt
 from host.core.types import Grant
-from host.engine.host import Host, RunOptions
+from host.engine.host import Host, ProviderFor, RunOptions
 from host.frontends.handle import Door, Handle
 
 INTERRUPTED = 130
@@ -57,13 +57,17 @@ class Stop:
 
 
 async def serve(
-    begun: Begun, run_options: RunOptions, front_end: Callable[[Door, OnOpen], Awaitable[int]], warm_first: bool = False
+    begun: Begun,
+    run_options: RunOptions,
+    front_end: Callable[[Door, OnOpen], Awaitable[int]],
+    warm_first: bool = False,
+    provider_for: ProviderFor | None = None,
 ) -> int:
     """Run a front end to its end; the exit code.
 
     It tells when its session is open; the handle it gives then is interrupted by a signal, and without one the front
     end itself is cancelled. One session imports its model's client while its servers start; with many (`warm_first`)
-    that would only hold up the first.
+    that would only hold up the first. `provider_for` takes the place of the models of the files.
     """
     providers = Providers(begun.config)
     stop = Stop()
@@ -79,7 +83,7 @@ async def serve(
         try:
             if warm_first:
                 await providers.warm()
-            async with Host(begun.config, run_options, providers.of) as host:
+            async with Host(begun.config, run_options, provider_for or providers.of) as host:
                 with stop.scope:
                     # It is given back only the handles that it gave out.
                     code = await front_end(cast(Door, host), on_open)

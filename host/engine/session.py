@@ -282,7 +282,12 @@ class Session:
                 return self._since
             case "result":
                 return await self._result_at(parameters["seq"])
-        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result")
+            case "tool":
+                wanted = (parameters["server"], parameters["name"])
+                return next((s for s in self.servers.tools() if (s.server, s.remote_name) == wanted), None)
+            case "prompt":
+                return await self.servers.get_prompt(parameters["server"], parameters["name"], parameters["arguments"])
+        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result, tool, prompt")
 
     # --- what a turn needs
 

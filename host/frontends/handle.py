@@ -31,7 +31,8 @@ class Handle(Protocol):
         """Read without a trace. `servers`: list of ServerStatus · `tools`: list of ToolSpec, as the model is
         offered them · `state`: the live State, to look at and not to touch · `since`: seq of the last event that an
         earlier process wrote · `result` (seq): the stored body of a finished call, whole, where its event is only an
-        outline."""
+        outline · `tool` (server, name): the ToolSpec of a server's tool by its own name, or None ·
+        `prompt` (server, name, arguments): a server's prompt filled in, as it wrote it."""
         ...
 
     def go(self) -> None:

@@ -1,0 +1,65 @@
+"""A question of a session put to whoever sits at the terminal, as plain lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from host.commands.mcp_edit import yes
+from host.core import events as ev
+from host.core.schema import arguments_problem
+from host.core.text import safe
+
+
+def answer(asked: ev.Asked) -> ev.Answer:
+    """Ask and wait; whatever is not plainly a yes declines."""
+    match asked.about:
+        case "approval":
+            how = f"{asked.effect}, {'open' if asked.open else 'closed'}; {asked.reason}"
+            arguments = json.dumps(asked.arguments, indent=2)
+            show(f"{asked.server} is to run {asked.remote_name} ({how}) with", *arguments.split("\n"))
+            return ev.Answer("accept" if yes("Run it?") else "decline", asked.request_id)
+        case "url":
+            show(f"{asked.server} wants you to open an address: {asked.message or ''}", f"  {asked.url}")
+            return ev.Answer("accept" if yes("Did you open it?") else "decline", asked.request_id)
+        case "form":
+            content = form(asked)
+            return ev.Answer("decline" if content is None else "accept", asked.request_id, content=content)
+    return ev.Answer("decline", asked.request_id)
+
+
+def form(asked: ev.Asked) -> dict[str, Any] | None:
+    """A form, a line for each field; None where it was not filled in."""
+    schema = asked.schema or {}
+    show(f"{asked.server} asks: {asked.message or ''}")
+    if not yes("Answer it?"):
+        return None
+    content: dict[str, Any] = {}
+    for name, field in (schema.get("properties") or {}).items():
+        choices = field.get("enum") or ""
+        default = field.get("default")
+        sys.stderr.write(safe(f"{field.get('title') or name} ({field.get('type')}) {choices} [{default or ''}]: "))
+        sys.stderr.flush()
+        typed = sys.stdin.readline().strip()
+        if typed or default is not None:
+            content[name] = value_of(typed, field) if typed else default
+    if problem := arguments_problem(schema, content):
+        show(f"that does not fit: {problem}")
+        return None
+    return content
+
+
+def value_of(typed: str, field: Mapping[str, Any]) -> Any:
+    """What was typed, as the field's type: all but texts are JSON."""
+    if field.get("type") == "string":
+        return typed
+    try:
+        return json.loads(typed)
+    except ValueError:
+        return typed
+
+
+def show(*lines: str) -> None:
+    sys.stderr.write("".join(f"{safe(line)}\n" for line in lines))
