@@ -25,6 +25,7 @@ from host.core.types import canonical
 from host.store.host import HostStore
 
 Ask = Callable[[str], bool]
+QUESTION = "Use this file and start its servers? Type yes to agree, Enter to go on without it: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +166,13 @@ def _quoted(value: Any) -> str:
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
-def ask_in_terminal(text: str) -> bool:
+def ask_in_terminal(text: str, question: str = QUESTION) -> bool:
     """Show it and wait for a yes typed after it was shown; anything else is no."""
     import termios
 
     sys.stderr.write(f"{text}\n\n")
     sys.stderr.flush()
     termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    sys.stderr.write("Use this file and start its servers? Type yes to agree, Enter to go on without it: ")
+    sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -23,7 +23,7 @@ LISTS = ("tools", "resources", "resource_templates", "prompts")
 
 
 def main(options: argparse.Namespace) -> int:
-    begun = begin(options, terminal_ask(options))
+    begun = begin(options, terminal_ask(options), talks=False)
     server = chosen(begun, one_name(options, ""))
     found = anyio.run(_inspected, server, facts(options))
     secrets = Secrets(begun.config.secrets)

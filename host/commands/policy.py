@@ -16,7 +16,7 @@ from host.core.types import Grant, ToolSpec
 
 
 def main(options: argparse.Namespace) -> int:
-    config = begin(options, terminal_ask(options)).config
+    config = begin(options, terminal_ask(options), talks=False).config
     if options.action == "test":
         return _test(config)
     profile = config.profiles[options.profile or "default"]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from host.arguments import UsageError
+from host.commands.local import detected
 from host.config import Environment, choose_model, environment, loosens, merge, read_files, tightening
+from host.config.merge import NO_MODEL
 from host.config.problems import nearest
 from host.consent import Ask, ask_in_terminal, settle
 from host.core.errors import ConfigError
@@ -30,8 +32,9 @@ class Begun:
     resume: str | None = None
 
 
-def begin(options: argparse.Namespace, ask: Ask | None) -> Begun:
-    """Read the files, settle consent, choose the model. Raises ConfigError, or UsageError for a session unknown."""
+def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> Begun:
+    """Read the files, settle consent, choose the model. Raises ConfigError, or UsageError for a session unknown.
+    Who does not talk to a model (`talks` is False) looks for none on this machine."""
     env = environment()
     resume = resumed(options, env.state_folder)
     files = read_files(env, Path.cwd(), options.config)
@@ -50,6 +53,10 @@ def begin(options: argparse.Namespace, ask: Ask | None) -> Begun:
     if options.bypass and config.forbid_bypass:
         raise ConfigError("--dangerously-bypass-approvals: forbidden by forbid_bypass in a servers.toml")
     model, why = choose_model(options.model, config, env)
+    if why is NO_MODEL and talks and resume is None:
+        found, more = detected(config, ask is not None)
+        notices += more
+        model, why = found or (model, f"{why}, and no model server here is used")
     if model.startswith("offline/") or options.verbose:
         notices.append(f"model {model}: {why}")
     return Begun(env, replace(config, model=model), tuple(notices), resume)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from host.config import local
 from host.config.environment import Environment
 from host.config.places import Path
 from host.config.problems import nearest
@@ -14,7 +15,8 @@ from host.core.errors import ConfigError
 from host.core.policy import Verdict
 from host.core.settings import Config, Profile, ProviderConfig
 
-OFFLINE = "offline/recorded"
+OFFLINE = "offline/planner"
+NO_MODEL = "no model is configured and no key is set"
 ANTHROPIC = "anthropic/claude-sonnet-5"
 OPENAI = "openai/gpt-5"
 
@@ -76,7 +78,7 @@ def choose_model(asked: str | None, config: Config, env: Environment) -> tuple[s
         return ANTHROPIC, "ANTHROPIC_API_KEY is set"
     if env.openai_api_key:
         return OPENAI, "OPENAI_API_KEY is set"
-    return OFFLINE, "no model is configured and no key is set"
+    return OFFLINE, NO_MODEL
 
 
 def _unusable(model: str, providers: Iterable[str]) -> str | None:
@@ -90,7 +92,7 @@ def _unusable(model: str, providers: Iterable[str]) -> str | None:
 
 def _providers(files: Sequence[ConfigFile], env: Environment) -> dict[str, ProviderConfig]:
     named = {name: provider for file in files for name, provider in file.providers.items()}
-    found = {"offline": ProviderConfig("offline", "offline")} | named
+    found = {"offline": ProviderConfig("offline", "offline")} | local.providers() | named
     own = {
         "openai": (env.openai_base_url, env.openai_api_key),
         "anthropic": (versioned(env.anthropic_base_url), env.anthropic_api_key),

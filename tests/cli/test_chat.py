@@ -32,7 +32,7 @@ def test_the_chat_comes_up_and_gives_the_terminal_back(tmp_path, leave, code):
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     before = termios.tcgetattr(theirs)
     env = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    env |= {"AGENT_HOST_HOME": str(tmp_path / "home")}
+    env |= {"AGENT_HOST_HOME": str(tmp_path / "home"), "AGENT_HOST_MODEL": "offline/planner"}
     with subprocess.Popen(
         [sys.executable, "-m", "host"], cwd=tmp_path, env=env, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:

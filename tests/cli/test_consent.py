@@ -116,7 +116,8 @@ def in_terminal(tmp_path, typed_at_once, answer):
     code = f"open({str(mark)!r}, 'w')"
     (folder / "servers.toml").write_text(f'[mcp_servers.crm]\ncommand = "python"\nargs = ["-c", "{code}"]\n')
     mine, theirs = pty.openpty()
-    env = {**os.environ, "AGENT_HOST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "OPENAI_API_KEY": ""}
+    env = {**os.environ, "AGENT_HOST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    env["AGENT_HOST_MODEL"] = "offline/planner"
     os.write(mine, typed_at_once)
     process = subprocess.Popen(
         [sys.executable, "-m", "host", "run", "hello"], cwd=folder, env=env, stdin=theirs, stderr=theirs, stdout=theirs

@@ -3,6 +3,7 @@
 import pytest
 
 from host.config import choose_model, environment, loosens, merge, read_files, tightening
+from host.config.local import USUAL
 from host.core.errors import ConfigError
 from host.core.policy import Verdict
 from host.core.settings import FactSource, ToolSettings
@@ -112,7 +113,7 @@ def test_a_provider_of_ones_own_and_the_built_in_ones(whole, monkeypatch, tmp_pa
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     config = load(tmp_path, "")
-    assert set(config.providers) == {"openai", "anthropic", "offline"}
+    assert set(config.providers) == {"openai", "anthropic", "offline", *USUAL}
     assert (config.providers["openai"].api_key, config.providers["openai"].base_url) == (
         "sk-canary",
         "http://127.0.0.1:1/v1",
@@ -162,7 +163,7 @@ def test_the_model_is_flag_then_environment_then_file_then_key_then_offline(whol
         return choose_model(flag, config, environment())
 
     bare = merge([], environment())
-    assert chosen(config=bare)[0] == "offline/recorded"
+    assert chosen(config=bare)[0] == "offline/planner"
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     assert chosen(config=bare)[0].startswith("openai/")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
