@@ -157,7 +157,7 @@ def test_the_protocol_page_shows_real_messages():
         event = ev.decode(kind, f"{{{body}".encode())
         assert ev.envelope(ev.Recorded(session, int(seq), at, event)).decode() == line
     commands = [line for line in lines if '"v"' not in line]
-    assert {ev.command(line).kind for line in commands} == set(ev.COMMANDS)
+    assert {ev.command(line).kind for line in commands} == set(ev.COMMANDS), "docs/json-protocol.md shows each command"
     for kind in [*ev.EVENTS, ev.Delta.kind, ev.Rejected.kind]:
         assert f"`{kind}`" in PROTOCOL
 
