@@ -23,13 +23,13 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-from model_server import Call, ModelServer, Part, Say  # noqa: E402
+from model_server import Call, ModelServer, Part, Say, results_since_prompt  # noqa: E402
 
 SERVER = [sys.executable, "-I", "-S", str(HERE / "tool_server.py")]
 CONFIG = """
 model = "bench/m"
 [providers.bench]
-wire = "responses"
+wire = "{wire}"
 base_url = "{base_url}"
 [mcp_servers.bench]
 command = {command}
@@ -45,7 +45,7 @@ reason = "benchmark"
 
 def echoes(steps: int) -> Callable[[dict[str, Any]], list[Part]]:
     def decide(body: dict[str, Any]) -> list[Part]:
-        done = sum(item.get("type") == "function_call_output" for item in body["input"])
+        done = len(results_since_prompt(body))
         return [Call("bench__echo", {"text": f"step {done}"})] if done < steps else [Say("done")]
 
     return decide
@@ -70,10 +70,10 @@ class Run:
         return [after - before for before, after in zip(self.sent, self.arrived[1:], strict=False)]
 
 
-def run(peer: str, decide: Callable[[dict[str, Any]], list[Part]], sessions: int = 1) -> Run:
+def run(peer: str, decide: Callable[[dict[str, Any]], list[Part]], sessions: int = 1, **about: Any) -> Run:
     with tempfile.TemporaryDirectory() as folder, ModelServer(decide) as model:
         home = Path(folder)
-        command, env = COMMANDS[peer](home, model.base_url, sessions)
+        command, env = COMMANDS[peer](home, model.base_url, sessions, **about)
         began = time.monotonic()
         out = (home / "out").open("wb")
         actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, out.fileno(), 2)]
@@ -87,11 +87,11 @@ def run(peer: str, decide: Callable[[dict[str, Any]], list[Part]], sessions: int
         return Run(ms[0], ms[1], (gone - began) * 1000, usage.ru_maxrss / 1024)
 
 
-def host(home: Path, base_url: str, sessions: int) -> tuple[list[str], dict[str, str]]:
-    values = {"base_url": base_url, "command": json.dumps(SERVER[0]), "args": json.dumps(SERVER[1:])}
+def host(home: Path, base_url: str, sessions: int, wire: str = "responses") -> tuple[list[str], dict[str, str]]:
+    values = {"wire": wire, "base_url": base_url, "command": json.dumps(SERVER[0]), "args": json.dumps(SERVER[1:])}
     (home / "servers.toml").write_text(CONFIG.format(**values))
     command = [sys.executable, "-m", "host"]
-    options = ["--config", str(home / "servers.toml"), "--trust"]
+    options = ["--config", str(home / "servers.toml"), "--trust", "--max-turns", "10000"]
     env = {**os.environ, "AGENT_HOST_HOME": str(home / "state")}
     if sessions == 1:
         return [*command, "run", "go", *options], env
@@ -104,7 +104,7 @@ def floor(home: Path, base_url: str, sessions: int) -> tuple[list[str], dict[str
     return [sys.executable, str(HERE / "floor.py"), base_url, str(sessions), *SERVER], dict(os.environ)
 
 
-COMMANDS = {"floor": floor, "host": host}
+COMMANDS: dict[str, Callable[..., tuple[list[str], dict[str, str]]]] = {"floor": floor, "host": host}
 
 
 def measure(reps: int) -> dict[str, dict[str, float]]:
