@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 CELLS = ["http_legacy", "http_modern", "stdio_legacy", "stdio_modern"]
 
 
-def tests_of(file):
+def known_in(file):
     """The tests of a file, each with whether it runs for both eras."""
     tree = ast.parse((HERE / file).read_text())
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
@@ -17,8 +17,8 @@ def tests_of(file):
 
 def both_eras(name):
     file, _, test = name.partition("::")
-    assert test in tests_of(file), f"{name} is no test"
-    return tests_of(file)[test]
+    assert test in known_in(file), f"{name} is no test"
+    return known_in(file)[test]
 
 
 def test_every_duty_has_its_tests():
