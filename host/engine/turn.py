@@ -76,11 +76,9 @@ async def run_turn(session: Session) -> None:
 
 
 async def servers_ready(session: Session) -> str | None:
-    """Wait until each server is ready, failed or late. Returns what is wrong if a required one is not there."""
-    servers = session.servers
-    with anyio.move_on_after(session.setup.patience if servers.tools() else None):
-        await servers.settled()
-    await servers.settled(required_only=True)
+    """Wait for the servers. Returns what is wrong if a required one is not there."""
+    await servers_begun(session)
+                await servers_begun(session)
     with anyio.move_on_after(RETURNS_WITHIN):
         await session.until(lambda: not any(s.state in COMING for s in required(session)))
     for status in required(session):
@@ -105,6 +103,13 @@ async def call_model(session: Session) -> None:
         offer = session.offer()
         session.offered = {spec.name: spec.digest for spec in offer.tools}
         request |= {
+async def servers_begun(session: Session) -> None:
+    """Wait until no server is starting any more: each is ready, failed or late. In the middle of a turn one starts
+    when a fact is set that it waited for."""
+    with anyio.move_on_after(session.setup.patience if session.servers.tools() else None):
+        await session.until(lambda: all(s.state != "starting" for s in session.servers.statuses.values()))
+
+
             "through": state.seq,
             "system": digest(offer.system),
             "tools": digest(canonical([[spec.name, spec.digest] for spec in offer.tools])),

@@ -65,11 +65,10 @@ class SessionServers:
         """Where calls to this server go; it may be starting still."""
         return self._supervisors.get(server)
 
-    async def settled(self, required_only: bool = False) -> None:
+    async def settled(self) -> None:
         """Wait until each server is ready, has failed, or has used up its startup_timeout."""
         for supervisor in self._supervisors.values():
-            if supervisor.config.required or not required_only:
-                await supervisor.settled.wait()
+            await supervisor.settled.wait()
 
     async def read_resource(self, server: str, uri: str) -> Contents:
         """The contents of a resource as plain JSON. Raises HostError."""

@@ -83,9 +83,6 @@ class Servers:
     def source(self, server):
         return self._sources.get(server)
 
-    async def settled(self, required_only=False):
-        await checkpoint()
-
     def set_facts(self, facts):
         pass
 

@@ -12,6 +12,7 @@ from pathlib import Path
 LOCK = threading.Lock()
 ARRIVED = threading.Condition()
 waiting: list[int] = []
+came: list[int] = []
 PATIENCE = 10
 
 
@@ -49,11 +50,10 @@ def gather(id, wanted) -> None:
     """Wait until so many calls are in flight, then answer them, the last first."""
     with ARRIVED:
         waiting.append(id)
+        came.append(id)
         ARRIVED.notify_all()
-        full = ARRIVED.wait_for(lambda: len(waiting) >= wanted["of"] or id not in waiting, PATIENCE)
-        if full:
-            ARRIVED.wait_for(lambda: id not in waiting or waiting[-1] == id, PATIENCE)
-        text(id, wanted["text"] if full else f"only {len(waiting)} came")
+        full = ARRIVED.wait_for(lambda: len(came) >= wanted["of"] and waiting[-1] == id, PATIENCE)
+        text(id, wanted["text"] if full else f"only {len(came)} came")
         waiting.remove(id)
         ARRIVED.notify_all()
 
@@ -85,6 +85,7 @@ def call(id, params) -> None:
             gather(id, arguments)
         case "wait":
             time.sleep(arguments["ms"] / 1000)
+            note(waited=arguments)
             text(id, "waited")
         case "meet":
             meet(id, arguments)
@@ -118,7 +119,6 @@ def call(id, params) -> None:
             text(id, str(arguments["n"] + 1))
         case _:
             text(id, arguments.get("text", "done"))
-    note(answered=arguments)
 
 
 def answer(message) -> None:

@@ -16,7 +16,7 @@ from model_server import ModelServer, script
 ROOT = Path(__file__).parent.parent.parent
 SERVER = Path(__file__).parent / "noting_server.py"
 KEEP = ("PATH", "LANG", "LC_ALL", "TMPDIR", "AGENT_HOST_NORMAL_EXIT")
-PATIENCE = 30
+PATIENCE = 60
 READS = "".join(
     f'tools.{name} = {{ effect = "read", open = false }}\n'
     for name in ("look", "gather", "wait", "meet", "both", "big", "mine", "fail", "raw", "moving")
