@@ -72,8 +72,9 @@ class SignedIn(Credentials):
         try:
             async with self._lock, self.tokens.locked():
                 return self.tokens.access != old or await self._renew(request)
-        except (HostError, OSError) as error:
-            self.trouble = str(error)
+        except Exception as error:
+            # Raised here it would end the connection; the old token may still do, and else the server says so.
+            self.trouble = f"its token could not be renewed: {' '.join(str(error).split())[:300]}"
             return False
 
     async def _granted(self, request: httpx2.Request, response: httpx2.Response, sent: str | None) -> bool:
