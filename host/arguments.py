@@ -188,6 +188,7 @@ MCP = {
     "inspect": "NAME: connect, and tell its tools, resources, prompts, protocol, capabilities and oddities",
     "login": "NAME: sign in at a server with a url, in your browser",
     "logout": "NAME: forget what was signed in for",
+    "import": "[FILE]: out of .mcp.json, or a file of VS Code, Claude Desktop or Codex; each one is asked for",
     "call": "NAME TOOL [--args JSON]: through a session of its own, under the same rules",
     "read": "NAME URI: a resource",
     "prompt": "NAME PROMPT [--args JSON]: a prompt, filled in",

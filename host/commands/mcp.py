@@ -20,6 +20,7 @@ OTHERS = {
     **dict.fromkeys(("add", "remove", "enable", "disable"), "mcp_edit"),
     **dict.fromkeys(("call", "read", "prompt"), "mcp_call"),
     "inspect": "mcp_inspect",
+    "import": "mcp_import",
     **dict.fromkeys(("login", "logout"), "mcp_login"),
 }
 STATES = {"needed": "waits for your consent", "given": "on", "own": "on"}

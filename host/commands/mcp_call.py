@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
     name, what = options.operands
     arguments = arguments_of(options)
     attended = sys.stdin.isatty() and sys.stderr.isatty()
-    begun = begin(options, terminal_ask(options))
+    begun = begin(options, terminal_ask(options), talks=False)
     chosen(begun, name)
     begun = only(begun, name, options.profile or "default")
     given = replace(run_options(options, begun, attended), model=MODEL)

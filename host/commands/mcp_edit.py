@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from host.core.text import safe
 
 SHELLS = ("sh", "bash", "zsh", "dash", "fish", "ksh", "powershell", "pwsh")
 FETCHERS = {"npx": "npm", "bunx": "npm", "pnpx": "npm", "uvx": "PyPI", "pipx": "PyPI"}
-_SECRET = re.compile(r"(?i)(^|_|-)(api_?-?key|key|token|secret|password|passwd|credentials?|authorization)(_|-|$)")
+SECRET = re.compile(r"(?i)(^|_|-)(api_?-?key|key|token|secret|password|passwd|credentials?|authorization)(_|-|$)")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -158,8 +159,9 @@ def write_entry(
     draft = Draft.of(path, added(text, name, entry), places, env)
     try:
         refuse(draft, f"{name} was not added")
-        begun = [start for start in starts(draft.file) if start.server == name]
-        shown = [line for start in begun for line in start_lines(start)][:-1]
+        on = replace(draft.file.servers[name], enabled=True)
+        (start,) = starts(replace(draft.file, servers={name: on}))
+        shown = start_lines(start)[:-1]
         words = [entry.get("command", ""), *entry.get("args", [])]
         shown += [f"  CAREFUL   {safe(warning)}" for warning in warnings(words)]
         shown += [f"  note      {safe(note)}" for note in literal_secrets(entry)]
@@ -232,6 +234,6 @@ def warnings(argv: Sequence[str]) -> Iterator[str]:
 def literal_secrets(entry: Mapping[str, Any]) -> Iterator[str]:
     """Values that would stand readable in the file."""
     for key, value in {**entry.get("env", {}), **entry.get("headers", {})}.items():
-        if _SECRET.search(key) and value and "${" not in value:
+        if SECRET.search(key) and value and "${" not in value:
             name = re.sub(r"[^A-Z0-9]", "_", key.upper())
             yield f"the value of {key} will stand in the file; to keep it out, write {key}='${{{name}}}' and set {name}"
