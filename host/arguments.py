@@ -18,6 +18,7 @@ COMMANDS = {
     "session": "list, show, export or delete sessions",
     "audit": "show, verify or export the record of sessions",
     "policy": "explain what would happen to a call; test the rules",
+    "doctor": "check configuration, model, machine and servers",
     "schema": "JSON Schema of events, commands and servers.toml",
 }
 EPILOG = (
@@ -212,6 +213,12 @@ def _mcp(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(words=[])
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="check this server only")
+    parser.add_argument("--probe", action="store_true", help="send the model one small request; costs money")
+    parser.add_argument("--json", action="store_true")
+
+
 _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "chat": _prompt,
     "run": _prompt,
@@ -221,6 +228,7 @@ _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "audit": _audit,
     "policy": _policy,
     "mcp": _mcp,
+    "doctor": _doctor,
 }
 
 

@@ -1,0 +1,272 @@
+"""`agent-host doctor`: what is read, which model answers and why, the machine, and each server started once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import anyio
+
+from host.arguments import UsageError
+from host.commands import doctor_model, doctor_place
+from host.commands.local import detected
+from host.commands.start import facts, terminal_ask
+from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
+from host.config.merge import NO_MODEL
+from host.config.problems import nearest
+from host.consent import settle
+from host.core.errors import ConfigError
+from host.core.settings import Config, ServerConfig
+from host.core.source import ServerStatus
+from host.core.text import Secrets, safe
+from host.servers.pool import Pool
+
+DONE, CONFIG, UNAVAILABLE = 0, 3, 7
+MODERN = "2026-07-28"
+NOT_TRIED = "not tried; --probe sends one small request to the model, which costs money"
+
+
+@dataclass
+class Found:
+    """The doctor's findings. `wrong` are problems of the configuration, `missing` is what is required and not there."""
+
+    config: dict[str, Any] = field(default_factory=lambda: {"files": [], "problems": []})
+    model: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    servers: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        return CONFIG if self.config["problems"] else UNAVAILABLE if self.missing else DONE
+
+
+def main(options: argparse.Namespace) -> int:
+    env = environment()
+    found = Found(machine=doctor_place.machine(), state=doctor_place.state(env.state_folder))
+    found.remarks += doctor_place.remarks(found.machine, found.state)
+    if not found.state["writable"]:
+        found.missing.append(f"{found.state['folder']} cannot be written: {found.state['error']}")
+    config = _configured(options, env, found)
+    if options.name is not None and config is not None and options.name not in config.servers:
+        raise UsageError(f"no server {safe(options.name)}{nearest(options.name, config.servers)}")
+    if config is not None:
+        anyio.run(_examined, options, config, found)
+    secrets = Secrets(config.secrets if config else {})
+    if options.json or options.output_format == "json":
+        sys.stdout.write(secrets.clean(json.dumps(_as_json(found), ensure_ascii=False)) + "\n")
+    else:
+        sys.stdout.write("".join(f"{safe(secrets.clean(line))}\n" for line in as_text(found)))
+    return found.code
+
+
+def _configured(options: argparse.Namespace, env: Environment, found: Found) -> Config | None:
+    """The configuration as a run would get it, and what is wrong with it; None if it cannot be used at all."""
+    try:
+        files = [_agreed(options, env, file, found) for file in read_files(env, Path.cwd(), options.config)]
+        config = merge(files, env)
+        model, why = choose_model(options.model, config, env)
+    except ConfigError as error:
+        found.config["problems"] += str(error).splitlines()
+        return None
+    if why is NO_MODEL:
+        chosen, notices = detected(config, asks=False)
+        model, why = chosen or (model, why)
+        found.remarks += notices
+    found.model |= {"name": model, "why": why}
+    return replace(config, model=model)
+
+
+def _agreed(options: argparse.Namespace, env: Environment, file: ConfigFile, found: Found) -> ConfigFile:
+    """The file, or what of a project's file holds without consent."""
+    told = {"path": str(file.path), "origin": file.origin, "used": True}
+    found.config["files"].append(told)
+    if file.origin != "project" or not loosens(file):
+        return file
+    try:
+        if settle(file, env.state_folder, options.trust or env.agent_host_trust, terminal_ask(options)):
+            return file
+        problem = f"{file.path}: you did not consent to it; only its ask and deny rules hold"
+    except ConfigError as error:
+        problem = str(error).replace("\n", " ")
+    told["used"] = False
+    found.config["problems"].append(problem)
+    return tightening(file)
+
+
+async def _examined(options: argparse.Namespace, config: Config, found: Found) -> None:
+    """The model's endpoint and all servers, at the same time."""
+    if options.profile and options.profile not in config.profiles:
+        known = nearest(options.profile, config.profiles)
+        found.config["problems"].append(f"-p {options.profile}: no such profile{known}")
+        return
+    servers = _wanted(options, config)
+    async with anyio.create_task_group() as tasks:
+        if options.name is None:
+            tasks.start_soon(_model, options, config, found)
+        found.servers += await _started(servers, facts(options))
+    for server in found.servers:
+        if server["state"] != "ready" and (server["required"] or server["name"] == options.name):
+            found.missing.append(f"server {server['name']} is {server['state']}: {server['detail']}")
+
+
+def _wanted(options: argparse.Namespace, config: Config) -> list[ServerConfig]:
+    if options.name is not None:
+        return [replace(config.servers[options.name], enabled=True)]
+    names = config.profiles[options.profile].servers if options.profile else tuple(config.servers)
+    return [config.servers[name] for name in names if config.servers[name].enabled]
+
+
+async def _model(options: argparse.Namespace, config: Config, found: Found) -> None:
+    found.model |= await doctor_model.checked(config, config.model or "", options.probe)
+    tools = found.model["tools"]
+    if found.model["reachable"] is False:
+        found.missing.append(f"the model {config.model}: {found.model['detail']}")
+    elif tools is not None and not tools["works"]:
+        found.missing.append(f"the model {config.model}: no tool call came back: {tools['detail']}")
+
+
+async def _started(servers: Sequence[ServerConfig], known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Start all of them as a session would, and tell what came of each."""
+    began = monotonic()
+    took: dict[str, int] = {}
+    settled: set[str] = set()
+    progress = _Progress(len(servers))
+
+    def on_status(status: ServerStatus) -> None:
+        if status.state == "ready":
+            took.setdefault(status.server, round((monotonic() - began) * 1000))
+        if status.state not in ("starting", "closed") and status.server not in settled:
+            settled.add(status.server)
+            progress.show(len(settled))
+
+    async with Pool() as pool:
+        running = pool.servers("doctor", servers, on_status, lambda *_: None, known)
+        await running.settled()
+        progress.clear()
+        return [_server(one, running.statuses[one.name], took, running.logs(one.name)) for one in servers]
+
+
+def _server(config: ServerConfig, status: ServerStatus, took: Mapping[str, int], log: Sequence[str]) -> dict[str, Any]:
+    said = next((line.strip() for line in reversed(log) if line.strip()), "")
+    era = None if status.protocol is None else "modern" if status.protocol >= MODERN else "handshake"
+    return {
+        "name": config.name,
+        "state": status.state,
+        "detail": status.detail,
+        "required": config.required,
+        "protocol": status.protocol,
+        "era": era,
+        "milliseconds": took.get(config.name),
+        "tools": status.tools,
+        "quarantined": dict(status.quarantined),
+        "stderr": said,
+        "origin": config.origin,
+    }
+
+
+class _Progress:
+    """A line on stderr that is drawn over itself, where stderr is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._draws = total > 0 and sys.stderr.isatty()
+        self.show(0)
+
+    def show(self, done: int) -> None:
+        if self._draws:
+            sys.stderr.write(f"\rservers: {done} of {self._total} have answered")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._draws:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _as_json(found: Found) -> dict[str, Any]:
+    parts = {name: getattr(found, name) for name in ("config", "model", "machine", "state", "servers", "remarks")}
+    return {"ok": found.code == DONE, "code": found.code, **parts, "missing": found.missing}
+
+
+# --- for a person
+
+
+def as_text(found: Found) -> Iterator[str]:
+    yield "configuration"
+    for file in found.config["files"]:
+        yield _line(file["used"], file["path"], file["origin"])
+    if not found.config["files"] and not found.config["problems"]:
+        yield _line(None, "no servers.toml", "agent-host mcp add makes one")
+    for problem in found.config["problems"]:
+        yield _line(False, problem)
+    if found.model:
+        yield "model"
+        yield from _model_lines(found.model)
+    yield "machine"
+    yield from _machine_lines(found.machine, found.state)
+    if found.servers:
+        yield "servers"
+        for server in found.servers:
+            yield from _server_lines(server)
+    for title, lines in (("remarks", found.remarks), ("required, and not there", found.missing)):
+        if lines:
+            yield title
+            yield from (_line(None if title == "remarks" else False, line) for line in lines)
+    if found.code == DONE:
+        yield "all is well"
+
+
+def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:
+    yield _line(True, model["name"], model["why"])
+    if model.get("wire") in (None, "offline"):
+        return
+    what = f"{model['base_url']}, {'with' if model['key'] else 'without'} a key"
+    if model["milliseconds"] is not None:
+        what += f", answered in {model['milliseconds']} ms"
+    yield _line(model["reachable"], what, model["detail"])
+    tools = model["tools"]
+    if tools is None:
+        yield _line(None, "tool calls", NOT_TRIED)
+    elif tools["works"]:
+        yield _line(True, f"tool calls come back, {tools['milliseconds']} ms", f"{tools['tokens']} tokens")
+    else:
+        yield _line(False, "no tool call came back", tools["detail"])
+
+
+def _machine_lines(machine: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
+    terminal = machine["terminal"]
+    size = f"{terminal['size'][0]}×{terminal['size'][1]}" if terminal["size"] else "not a terminal"
+    about = [terminal["term"] or "TERM unset", size, terminal["encoding"], terminal["multiplexer"]]
+    free = f"{state['free_bytes'] // 1_000_000} MB free" if state["free_bytes"] is not None else state["error"]
+    yield _line(True, f"agent-host {machine['host']}, {machine['python']}", machine["platform"])
+    yield _line(machine["bytecode"] or None, "bytecode", "compiled" if machine["bytecode"] else "not whole")
+    yield _line(None, "terminal", ", ".join(part for part in about if part))
+    yield _line(state["writable"], state["folder"], free)
+
+
+def _server_lines(server: Mapping[str, Any]) -> Iterator[str]:
+    name = server["name"] + (" (required)" if server["required"] else "")
+    if server["state"] == "ready":
+        told = f"{server['protocol']} ({server['era']}), {server['tools']} tools, ready in {server['milliseconds']} ms"
+        yield _line(True, name, ", ".join(part for part in (told, server["detail"]) if part))
+    else:
+        waits = server["state"] == "waiting" and not server["required"]
+        yield _line(None if waits else False, name, f"{server['state']}: {server['detail']}")
+        if server["stderr"] and server["stderr"] not in server["detail"]:
+            yield f"      it said: {server['stderr']}"
+    for tool, why in server["quarantined"].items():
+        yield f"      set aside: {tool}: {why}"
+
+
+def _line(good: bool | None, what: str, about: str = "") -> str:
+    mark = {True: "ok", False: "!!", None: "--"}[good]
+    return f"  {mark}  {what}" + (f": {about}" if about else "")
