@@ -1,0 +1,91 @@
+"""How a run ends before its time: signals, kills, and disks that take no more."""
+
+import json
+import resource
+import signal
+import subprocess
+
+import pytest
+from playing import call, gone, playing, turns
+
+ALLOW = '[[rules]]\nserver = "s"\ntool = "*"\nverdict = "allow"\n'
+
+
+def servers(home):
+    return [note["began"] for note in home.notes() if "began" in note]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_server_outlives_the_host(tmp_path, number):
+    with playing(tmp_path, more=ALLOW) as home:
+        with home.talk() as talk:
+            talk.say([call("s__hang", "c")], "never")
+            talk.until("call_started")
+            (pid,) = servers(home)
+            talk.process.send_signal(number)
+            while talk.next() is not None:
+                pass
+            code = talk.process.wait(20)
+        assert gone(pid)
+        session = talk.lines[0]["session"]
+        if number == signal.SIGKILL:
+            assert code == -number
+        else:
+            assert (code, talk.lines[-1]["kind"], talk.lines[-1]["reason"]) == (130, "turn_ended", "interrupted")
+            assert [line["outcome"] for line in talk.of("call_finished")] == ["unknown"]
+        assert home.run("audit", "verify", session).returncode == 0
+
+
+def test_a_batch_that_is_interrupted_leaves_whole_logs_and_no_servers(tmp_path):
+    lines = [{"id": n, "prompt": turns([call("s__hang")], "never")} for n in range(3)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with playing(tmp_path, more=ALLOW) as home:
+        process = subprocess.Popen(
+            home.command("batch", "in.jsonl"), cwd=tmp_path, env=home.env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        while len(home.calls()) < 3:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, b"Traceback" in errors) == (130, False)
+        assert all(gone(pid) for pid in servers(home))
+        assert home.run("audit", "verify").returncode == 0
+        rows = json.loads(home.run("session", "list", "--output-format", "json").stdout)
+        ends = [[event["kind"] for event in home.events(row["id"])][-1] for row in rows]
+        assert ends == ["turn_ended"] * 3
+
+
+def limited(size):
+    """A process that may write no file beyond so many bytes, as on a disk that is full."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.parametrize("size", [130_000, 190_000])
+def test_a_full_disk_stops_the_run_in_words_and_starts_nothing_without_its_intent(tmp_path, size):
+    steps = turns(*[[call("s__note", f"n{n}"), call("s__big", f"b{n}", size=12_000)] for n in range(60)], "never")
+    with playing(tmp_path, more=ALLOW) as home:
+        done = subprocess.run(
+            home.command("run", "-", "--output-format", "stream-json"), cwd=tmp_path, env=home.env, text=True,
+            input=steps, capture_output=True, timeout=60, preexec_fn=limited(size), check=False,
+        )  # fmt: skip
+        assert done.returncode == 1, (done.returncode, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert "disk" in done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        session = lines[0]["session"]
+        stored = home.events(session)
+        printed = [line for line in lines if "seq" in line]
+        assert printed == stored[: len(printed)], "what was printed had been stored"
+        intents = [event for event in stored if event["kind"] == "call_started"]
+        assert 0 < len(home.calls()) <= len(intents) < 120
+        assert all(gone(pid) for pid in servers(home))
+        assert home.run("audit", "verify", session).returncode == 0
+        with home.talk("--resume", session) as talk:
+            talk.until("settings_changed")
+            talk.send(kind="close")
+            assert talk.end() == 0
