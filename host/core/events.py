@@ -303,7 +303,14 @@ class Close:
     kind: ClassVar[str] = "close"
 
 
-Command = Say | Answer | Interrupt | Change | Close
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Have the model sum up the conversation so far; between turns only."""
+
+    kind: ClassVar[str] = "compact"
+
+
+Command = Say | Answer | Interrupt | Change | Compact | Close
 COMMANDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(Command)}
 
 

@@ -14,9 +14,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from host.core import events as ev
-from host.core.told import told
+from host.core.context import Load, gain, sent, weight
+from host.core.told import CHARS_PER_TOKEN, told
 from host.core.types import Effect, Grant, Limits, Message, Outcome, Part, Text, ToolCall, ToolResult, Usage, canonical
 
+STEP_RESULTS = 4
+"""The results of one step are together so many times as long as one may be."""
 Status = Literal["proposed", "decided", "started", "paused", "finished"]
 
 
@@ -91,7 +94,11 @@ class Turn:
 @dataclass(slots=True)
 class State:
     """Everything a session knows. Nobody but `apply` changes it. `catalog` has the server of each exposed tool name, in
-    the order they were met, `found` what each search found."""
+    the order they were met, `found` what each search found.
+
+    `words` are the user's last, `load` is how much the messages weigh; long results up to event `cleared` are set
+    aside, messages up to event `compacted` summarised.
+    """
 
     session: str = ""
     seq: int = 0
@@ -114,6 +121,10 @@ class State:
     turns: int = 0
     usage: Usage = Usage()
     title: str = ""
+    words: str = ""
+    load: Load = field(default_factory=Load)
+    cleared: int = 0
+    compacted: int = 0
     gap: bool = False
 
     def open_questions(self) -> list[ev.Asked]:
@@ -252,9 +263,7 @@ def apply(state: State, recorded: ev.Recorded) -> None:
                     del state.catalog[name]
             state.catalog |= dict.fromkeys(event.added, event.server)
         case ev.Compacted():
-            kept = [m for m in state.messages if m.seq > event.through_seq]
-            state.messages = [Message("user", (Text(event.summary),), event.through_seq), *kept]
-            state.usage += event.usage
+            _compacted(state, event)
         case ev.SettingsChanged():
             _changed(state, event, at)
         case ev.TurnEnded():
@@ -266,13 +275,19 @@ def apply(state: State, recorded: ev.Recorded) -> None:
     state.seq, state.at = recorded.seq, at
 
 
+def _add(state: State, message: Message) -> None:
+    state.messages.append(message)
+    state.load.add(weight(message))
+
+
 def _user_said(state: State, message: Message, at: str) -> None:
     if state.turn is None:
         state.turn = Turn(began=at)
     if any(call.status != "finished" for call in state.calls.values()):
         state.later.append(message)
     else:
-        state.messages.append(message)
+        _add(state, message)
+    state.words = message.text
     state.title = state.title or message.text.strip().partition("\n")[0][:80]
 
 
@@ -288,6 +303,7 @@ def _model_said(state: State, event: ev.ModelSaid, seq: int) -> None:
         unseen.insert(0, state.messages.pop())
     parts = event.parts if event.stop == "calls" else tuple(p for p in event.parts if not isinstance(p, ToolCall))
     message = Message("assistant", parts, seq)
+    _weigh(state, event, message, unseen)
     if parts:
         state.messages.append(message)
     state.calls = {call.id: Call(call) for call in message.calls}
@@ -296,6 +312,30 @@ def _model_said(state: State, event: ev.ModelSaid, seq: int) -> None:
         state.later += unseen
     else:
         state.messages += unseen
+
+
+def _weigh(state: State, event: ev.ModelSaid, answer: Message, unseen: list[Message]) -> None:
+    """Take the model's own count of what it was sent, where it gave one, and note the results that were set aside."""
+    load, cleared = state.load, event.request.get("cleared", 0)
+    if cleared > state.cleared:
+        load.add(-gain(state.messages, state.cleared, cleared))
+        state.cleared = cleared
+    load.add(weight(answer))
+    if event.usage.input:
+        load.exact, load.since = event.usage.input, event.usage.output + sum(map(weight, unseen))
+
+
+def _compacted(state: State, event: ev.Compacted) -> None:
+    """The summary stands for the messages up to and with the one of `through_seq`, wherever that stands."""
+    places = [place for place, message in enumerate(state.messages) if message.seq == event.through_seq]
+    end = places[-1] + 1 if places else 0
+    summary = Message("user", (Text(event.summary),), event.through_seq)
+    state.load.add(weight(summary) - sum(map(weight, sent(state.messages[:end], state.cleared))))
+    state.messages[:end] = [summary]
+    state.compacted = event.through_seq
+    state.usage += event.usage
+    if state.turn is not None:
+        state.turn.usage += event.usage
 
 
 def _asked(state: State, event: ev.Asked, seq: int, at: str) -> None:
@@ -331,12 +371,20 @@ def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
     if event.found:
         state.found.append(event.found)
     edited = call.arguments if call.edited else None
-    call.result = told(event, call.proposal, edited, state.limits.result_tokens, f"r{seq}")
+    call.result = told(event, call.proposal, edited, _result_limit(state), f"r{seq}")
     if all(c.status == "finished" for c in state.calls.values()):
         results: tuple[Part, ...] = tuple(c.result for c in state.calls.values() if c.result is not None)
-        state.messages.append(Message("tool", results, seq))
-        state.messages += state.later
+        for message in (Message("tool", results, seq), *state.later):
+            _add(state, message)
         state.later = []
+
+
+def _result_limit(state: State) -> int:
+    """The tokens that may be shown of the next result: less, where those of this step took much already."""
+    most = state.limits.result_tokens
+    texts = (part for c in state.calls.values() if c.result for part in c.result.content if isinstance(part, Text))
+    spent = sum(len(part.text) for part in texts) // CHARS_PER_TOKEN
+    return min(most, max(most // 16, STEP_RESULTS * most - spent))
 
 
 def _changed(state: State, event: ev.SettingsChanged, at: str) -> None:

@@ -9,10 +9,10 @@ from dataclasses import replace
 import anyio
 
 from host.core.errors import HostError
-from host.core.events import Delta, Recorded
+from host.core.events import Delta, Recorded, Rejected
 from host.core.source import ServerStatus
 
-Item = Recorded | Delta | ServerStatus
+Item = Recorded | Delta | ServerStatus | Rejected
 
 
 class Feed:

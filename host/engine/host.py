@@ -194,8 +194,7 @@ class Host:
             self._note(handle.state)
 
     async def sessions(self) -> list[SessionRow]:
-        rows = await to_thread.run_sync(self._store.sessions)
-        return [SessionRow(*(getattr(row, f.name) for f in fields(SessionRow))) for row in rows]
+        return await to_thread.run_sync(self._store.sessions)
 
 
 def whole_log(log: Log) -> Iterator[ev.Recorded]:

@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from host.core import events as ev
 from host.core.catalog import Costs
+from host.core.context import Account, account, sent, tokens
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile, Profile
@@ -86,6 +87,7 @@ class Session:
         self.attended = True
         self.going = False
         self.closing = False
+        self.compacting = False
         self.asking: Asking | None = None
         self.offered: dict[str, str] = {}
         self._rested = anyio.Event()
@@ -163,6 +165,10 @@ class Session:
             self._recent.append(recorded)
             self._push(recorded)
         self.wake()
+
+    def reject(self, command: str, reason: str) -> None:
+        """Tell the readers that a command which was taken came to nothing."""
+        self._push(ev.Rejected(command, reason))
 
     def _needs_disk(self, event: ev.Event) -> bool:
         if isinstance(event, ev.CallStarted):
@@ -280,6 +286,8 @@ class Session:
                 return self.state
             case "since":
                 return self._since
+            case "context":
+                return self._context()
             case "result":
                 return await self._result_at(parameters["seq"])
             case "tool":
@@ -287,7 +295,7 @@ class Session:
                 return next((s for s in self.servers.tools() if (s.server, s.remote_name) == wanted), None)
             case "prompt":
                 return await self.servers.get_prompt(parameters["server"], parameters["name"], parameters["arguments"])
-        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result, tool, prompt")
+        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result, context, tool, prompt")
 
     # --- what a turn needs
 
@@ -296,6 +304,16 @@ class Session:
         model = self._models.get(self.state.model)
         window = model.profile.context if model else ModelProfile().context
         return offer(self.state, self.setup.profile.prompt, self.servers, self.builtin, window, self.costs)
+
+    def _context(self) -> Account:
+        """Where the tokens of the next request are."""
+        model, state, offer = self._models.get(self.state.model), self.state, self.offer()
+        profile = model.profile if model else ModelProfile()
+        tools: dict[str, int] = {}
+        for spec in offer.tools:
+            tools[spec.server] = tools.get(spec.server, 0) + self.costs(spec)
+        messages = sent(state.messages, state.cleared)
+        return account(messages, state.load, profile.context, profile.max_output, tokens(offer.system), tools)
 
     def spec(self, name: str) -> ToolSpec | None:
         return self.servers.spec(name) or next((s for s in self.builtin.tools(True) if s.name == name), None)

@@ -14,9 +14,9 @@ from host.core.errors import HostError, ProviderError, SessionError, StoreError
 from host.core.source import ServerStatus
 from host.core.state import CallModel, EndTurn, SettleCalls, next_step, seconds
 from host.core.types import canonical
+from host.engine.compaction import ask, compact_by_hand
 from host.engine.session import Asking, Session
 from host.engine.settle import settle
-from host.providers.base import Request
 
 COMING = ("starting", "restarting")
 RETURNS_WITHIN = 30.0
@@ -27,6 +27,9 @@ async def live(session: Session) -> None:
     """Run turns until the session is closed. A failure ends this session and no other."""
     try:
         while not session.closing and session.broken is None:
+            if session.compacting:
+                await compacted(session)
+                continue
             if session.state.turn is None or not session.going:
                 await session.news()
                 continue
@@ -44,6 +47,19 @@ async def live(session: Session) -> None:
     finally:
         session.scope = None
         session.rest()
+
+
+async def compacted(session: Session) -> None:
+    """Summarise between turns, as the user wished; who waits for it is told if nothing came of it."""
+    refused: str | None = "it was interrupted"
+    with anyio.CancelScope() as session.scope:
+        refused = await compact_by_hand(session)
+    cancelled, session.scope, session.compacting = session.scope.cancelled_caught, None, False
+    if refused is not None:
+        session.reject(ev.Compact.kind, refused)
+    if cancelled and session.state.turn is not None and session.broken is None:
+        session.cut()
+    await to_thread.run_sync(session.log.mark_head, session.state.at)
 
 
 def fault(error: Exception) -> HostError:
@@ -65,6 +81,7 @@ async def run_turn(session: Session) -> None:
     while step := next_step(session.state, session.now()):
         match step:
             case CallModel():
+                await servers_begun(session)
                 await call_model(session)
             case SettleCalls(ids):
                 async with anyio.create_task_group() as tasks:
@@ -78,13 +95,19 @@ async def run_turn(session: Session) -> None:
 async def servers_ready(session: Session) -> str | None:
     """Wait for the servers. Returns what is wrong if a required one is not there."""
     await servers_begun(session)
-                await servers_begun(session)
     with anyio.move_on_after(RETURNS_WITHIN):
         await session.until(lambda: not any(s.state in COMING for s in required(session)))
     for status in required(session):
         if status.state != "ready":
             return f"the required server {status.server} is {status.state}: {status.detail}"
     return None
+
+
+async def servers_begun(session: Session) -> None:
+    """Wait until no server is starting any more: each is ready, failed or late. In the middle of a turn one starts
+    when a fact is set that it waited for."""
+    with anyio.move_on_after(session.setup.patience if session.servers.tools() else None):
+        await session.until(lambda: all(s.state != "starting" for s in session.servers.statuses.values()))
 
 
 def required(session: Session) -> list[ServerStatus]:
@@ -103,29 +126,12 @@ async def call_model(session: Session) -> None:
         offer = session.offer()
         session.offered = {spec.name: spec.digest for spec in offer.tools}
         request |= {
-async def servers_begun(session: Session) -> None:
-    """Wait until no server is starting any more: each is ready, failed or late. In the middle of a turn one starts
-    when a fact is set that it waited for."""
-    with anyio.move_on_after(session.setup.patience if session.servers.tools() else None):
-        await session.until(lambda: all(s.state != "starting" for s in session.servers.statuses.values()))
-
-
             "through": state.seq,
             "system": digest(offer.system),
             "tools": digest(canonical([[spec.name, spec.digest] for spec in offer.tools])),
         }
         with anyio.fail_after(time_left(session)):
-            question = Request(
-                model.name,
-                offer.system,
-                tuple(state.messages),
-                offer.tools,
-                session.session,
-                model.profile.max_output,
-                session.setup.json_schema,
-                offer.deferred,
-            )
-            reply = await model.provider.ask(question, session.delta)
+            reply = await ask(session, model, offer, request)
         request |= {**reply.notes, "attempts": reply.attempts}
         said = ev.ModelSaid(reply.parts, reply.model or state.model, reply.stop, reply.usage, request)
     except HostError as error:

@@ -9,7 +9,7 @@ from host.core.events import Command, Delta, Recorded, Rejected
 from host.core.source import ServerStatus
 from host.core.types import SessionRow
 
-FeedItem = Recorded | Delta | ServerStatus
+FeedItem = Recorded | Delta | ServerStatus | Rejected
 
 
 class Handle(Protocol):
@@ -30,7 +30,8 @@ class Handle(Protocol):
     async def ask(self, query: str, **parameters: Any) -> Any:
         """Read without a trace. `servers`: list of ServerStatus · `tools`: list of ToolSpec, as the model is
         offered them · `state`: the live State, to look at and not to touch · `since`: seq of the last event that an
-        earlier process wrote · `result` (seq): the stored body of a finished call, whole, where its event is only an
+        earlier process wrote · `context`: the Account of where its
+        tokens are · `result` (seq): the stored body of a finished call, whole, where its event is only an
         outline · `tool` (server, name): the ToolSpec of a server's tool by its own name, or None ·
         `prompt` (server, name, arguments): a server's prompt filled in, as it wrote it."""
         ...

@@ -158,7 +158,7 @@ def _report(outcome: Outcome, output: Output) -> None:
 async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_denied: bool) -> int:
     """Commands in, events out. A `say` during a turn waits for its end; EOF means that no more commands come."""
     state = await handle.ask("state")
-    talk = _Talk(handle, deque([prompt] if prompt else []), Outcome(handle.session), state.turn is not None)
+    talk = _Talk(handle, deque([ev.Say(prompt)] if prompt else []), Outcome(handle.session), state.turn is not None)
     talk.outcome.proposed(call.proposal for call in state.calls.values() if call.status != "finished")
     if state.turn is not None:
         handle.go()
@@ -171,8 +171,7 @@ async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_
         talk.next_prompt()
         async for item in handle.feed(await handle.ask("since")):
             await _print_item(handle, item, output)
-            if isinstance(item, ev.Recorded):
-                talk.take(item.event)
+            talk.take(item)
             if talk.idle:
                 break
         tasks.cancel_scope.cancel()
@@ -182,34 +181,40 @@ async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_
 
 @dataclass(slots=True)
 class _Talk:
-    """A conversation over stdin: the prompts that wait, and whether more may come."""
+    """A conversation over stdin: the commands that wait for the end of a turn, and whether more may come."""
 
     handle: Handle
-    waiting: deque[str]
+    waiting: deque[ev.Say | ev.Compact]
     outcome: Outcome
     busy: bool
     ended: bool = False
     closed: bool = False
+    compacting: bool = False
 
     @property
     def idle(self) -> bool:
         return self.ended and not self.busy and not self.waiting
 
-    def take(self, event: ev.Event) -> None:
-        self.outcome.take(event)
-        if isinstance(event, ev.TurnEnded):
-            self.busy = False
+    def take(self, item: FeedItem) -> None:
+        match item:
+            case ev.Recorded(event=event):
+                self.outcome.take(event)
+                over = isinstance(event, ev.Compacted if self.compacting else ev.TurnEnded)
+            case _:
+                over = isinstance(item, ev.Rejected) and self.compacting
+        if over:
+            self.busy = self.compacting = False
             self.next_prompt()
 
     def next_prompt(self) -> None:
         if self.busy or not self.waiting:
             return
-        text = self.waiting.popleft()
-        if rejected := self.handle.submit(ev.Say(text)):
+        command = self.waiting.popleft()
+        if rejected := self.handle.submit(command):
             self.reject(rejected)
             self.next_prompt()
         else:
-            self.busy = True
+            self.busy, self.compacting = True, isinstance(command, ev.Compact)
 
     def reject(self, rejected: ev.Rejected) -> None:
         _write(_one_line(ev.live(self.handle.session, rejected)))
@@ -221,8 +226,8 @@ class _Talk:
             except ev.BadMessage as error:
                 self.reject(ev.Rejected("line", str(error)))
                 continue
-            if isinstance(command, ev.Say):
-                self.waiting.append(command.text)
+            if isinstance(command, (ev.Say, ev.Compact)):
+                self.waiting.append(command)
                 self.next_prompt()
             elif isinstance(command, ev.Close):
                 self.closed = True

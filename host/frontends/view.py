@@ -139,7 +139,7 @@ class View:
     def tools(self) -> int:
         return sum(status.tools for status in self.servers.values() if status.state == "ready")
 
-    def advance(self, item: ev.Recorded | ev.Delta | ServerStatus) -> list[str]:
+    def advance(self, item: ev.Recorded | ev.Delta | ev.Rejected | ServerStatus) -> list[str]:
         """Take one item in; the keys of the blocks that are new, changed or gone."""
         match item:
             case ServerStatus():
@@ -149,6 +149,8 @@ class View:
                 return self._progressed(item)
             case ev.Delta():
                 return self._streamed(item)
+            case ev.Rejected(command, reason):
+                return self.note(f"/{command}: {reason}", "warning")
             case ev.Recorded():
                 return self._recorded(item)
 
