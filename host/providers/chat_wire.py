@@ -17,6 +17,7 @@ from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, T
 from host.providers.answers import call, out_of_order, replied, shaped, stopped_short
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.failures import failed
+from host.providers.memo import Memo
 from host.providers.pictures import not_shown, shows
 
 MAKER = "openai_chat"
@@ -26,9 +27,9 @@ _GROWING = ("content", "refusal", "tool_calls")
 _STOPS: dict[str, Stop] = {"length": "length", "max_tokens": "length", "content_filter": "refusal"}
 
 
-def to_wire(request: Request, profile: ModelProfile) -> Item:
+def to_wire(request: Request, profile: ModelProfile, memo: Memo) -> Item:
     """The body of POST /chat/completions, with those keys only that every compatible server knows."""
-    body: Item = {"model": request.model, "messages": list(_messages(request, profile)), "stream": profile.stream}
+    body: Item = {"model": request.model, "messages": list(_messages(request, profile, memo)), "stream": profile.stream}
     if profile.stream:
         body["stream_options"] = {"include_usage": True}
     if request.tools:
@@ -48,29 +49,38 @@ def _tool(spec: ToolSpec) -> Item:
     return {"type": "function", "function": function}
 
 
-def _messages(request: Request, profile: ModelProfile) -> Iterator[Item]:
+def _messages(request: Request, profile: ModelProfile, memo: Memo) -> Iterator[Item]:
     """The conversation. What comes from the user's side between two answers is one message: many servers insist
     that the roles take turns."""
     if request.system:
         yield {"role": "system", "content": request.system}
     said: list[Item] = []
+
+    def written(message: Message) -> tuple[list[Item], list[Item]]:
+        return _written(message, profile)
+
     for message in request.messages:
-        match message.role:
-            case "user":
-                said += [_content(part, profile) for part in message.parts if isinstance(part, (Text, Blob))]
-                continue
-            case "assistant":
-                if said:
-                    yield {"role": "user", "content": _whole(said)}
-                said = []
-                if item := _assistant(message):
-                    yield item
-            case "tool":
-                results = [part for part in message.parts if isinstance(part, ToolResult)]
-                yield from (_result(result, profile) for result in results)
-                said += _pictures(results, profile)
+        items, words = memo.of(message, written)
+        if said and message.role == "assistant":
+            yield {"role": "user", "content": _whole(said)}
+            said = []
+        yield from items
+        said += words
     if said:
         yield {"role": "user", "content": _whole(said)}
+
+
+def _written(message: Message, profile: ModelProfile) -> tuple[list[Item], list[Item]]:
+    """The messages that one of ours becomes, and what it adds to the user's next one."""
+    match message.role:
+        case "user":
+            return [], [_content(part, profile) for part in message.parts if isinstance(part, (Text, Blob))]
+        case "assistant":
+            item = _assistant(message)
+            return [item] if item else [], []
+        case "tool":
+            results = [part for part in message.parts if isinstance(part, ToolResult)]
+            return [_result(result, profile) for result in results], list(_pictures(results, profile))
 
 
 def _content(part: Text | Blob, profile: ModelProfile) -> Item:

@@ -20,12 +20,14 @@ from host.core.types import ToolSpec
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.dialect import DIALECTS, Unfit, fitted
 from host.providers.failures import Place, Refused, blamed
+from host.providers.memo import Memo
 from host.providers.profiles import priced
 from host.providers.retry import USUAL, Patience, with_retries
 
 NO_KEY = "none"
 LINGER_SECONDS = 0.5
 MOST_REFUSED = 8
+MEMOS = 64
 
 
 class Answer(Protocol):
@@ -56,7 +58,7 @@ class Wire:
 
     path: str
     dialect: SchemaDialect
-    to_wire: Callable[[Request, ModelProfile], dict[str, Any]]
+    to_wire: Callable[[Request, ModelProfile, Memo], dict[str, Any]]
     answer: Callable[[OnDelta], Answer]
 
 
@@ -89,6 +91,7 @@ class Client:
         self._profile_of = profile_of
         self._patience = patience
         self._fitted: dict[tuple[str, ...], ToolSpec | str] = {}
+        self._memos: dict[tuple[str, str], Memo] = {}
         self._made: Any = None
         self._making = anyio.Lock()
         url = urlsplit(config.base_url or self.sdk.base_url)
@@ -113,7 +116,7 @@ class Client:
 
         refusals = 0
         while True:
-            body = dumps(self.wire.to_wire(replace(request, tools=tools), profile))
+            body = self._body(replace(request, tools=tools), profile)
             try:
                 reply = await with_retries(attempt, lambda: not streamed, self._patience)
             except Refused as error:
@@ -152,6 +155,17 @@ class Client:
             return replace(spec, input_schema=fitted(spec.input_schema, DIALECTS[dialect]))
         except Unfit as error:
             return str(error)
+
+    def _body(self, request: Request, profile: ModelProfile) -> bytes:
+        key = request.session, request.model
+        memo = self._memos.pop(key, None) or Memo()
+        body = dumps(self.wire.to_wire(request, profile, memo))
+        memo.sent()
+        if request.session:
+            self._memos[key] = memo
+            if len(self._memos) > MEMOS:
+                del self._memos[next(iter(self._memos))]  # the one longest unused
+        return body
 
     async def _client(self) -> Any:
         async with self._making:

@@ -17,6 +17,7 @@ from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, T
 from host.providers.answers import call, out_of_order, replied, shaped, stopped_short
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.failures import failed
+from host.providers.memo import Memo
 from host.providers.pictures import not_shown, shows
 
 MAKER = "anthropic"
@@ -33,11 +34,11 @@ _STOPS: dict[str, Stop] = {
 }
 
 
-def to_wire(request: Request, profile: ModelProfile) -> Item:
+def to_wire(request: Request, profile: ModelProfile, memo: Memo) -> Item:
     """The body of POST /messages. Breakpoints of the prompt cache stand after the tools, after the system prompt and
     at the last message."""
     bound = request.max_output or profile.max_output or min(_OUTPUT, profile.context // 2)
-    messages = _messages(request, profile)
+    messages = _messages(request, profile, memo)
     if messages:
         _mark(messages[-1]["content"])
     body: Item = {"model": request.model, "max_tokens": bound, "messages": messages, "stream": profile.stream}
@@ -74,18 +75,20 @@ def _strict(schema: Any) -> Any:
         return dict(schema)
 
 
-def _messages(request: Request, profile: ModelProfile) -> list[Item]:
+def _messages(request: Request, profile: ModelProfile, memo: Memo) -> list[Item]:
     """Turns of user and assistant, one after the other. Results come first in a user's turn, words behind them."""
     turns: list[Item] = []
+
+    def blocks(message: Message) -> list[Item]:
+        return _said(message) if message.role == "assistant" else list(_heard(message, profile))
+
     for message in request.messages:
         role = "assistant" if message.role == "assistant" else "user"
-        content = list(_said(message) if role == "assistant" else _heard(message, profile))
-        if not content:
-            continue
-        if turns and turns[-1]["role"] == role:
+        content = memo.of(message, blocks)
+        if content and turns and turns[-1]["role"] == role:
             turns[-1]["content"] += content
-        else:
-            turns.append({"role": role, "content": content})
+        elif content:
+            turns.append({"role": role, "content": [*content]})
     return turns
 
 

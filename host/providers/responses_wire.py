@@ -15,17 +15,22 @@ from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, T
 from host.providers.answers import call, replied, shaped, stopped_short
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.failures import failed
+from host.providers.memo import Memo
 from host.providers.pictures import not_shown, shows
 
 MAKER = "openai_responses"
 Item = dict[str, Any]
 
 
-def to_wire(request: Request, profile: ModelProfile) -> dict[str, Any]:
+def to_wire(request: Request, profile: ModelProfile, memo: Memo) -> dict[str, Any]:
     """The body of POST /responses. Nothing is kept at the provider: the whole conversation is sent each time."""
+
+    def items(message: Message) -> list[Item]:
+        return list(_items(message, profile))
+
     body: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message, profile)],
+        "input": [item for message in request.messages for item in memo.of(message, items)],
         "store": False,
         "stream": profile.stream,
     }

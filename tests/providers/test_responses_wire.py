@@ -14,13 +14,12 @@ from host.core.errors import ProviderError
 from host.core.settings import ModelProfile
 from host.core.types import Message, Opaque, Text, ToolCall, ToolResult
 from host.providers.base import Request
-from host.providers.responses_wire import to_wire
 
 
 @pytest.mark.parametrize("case", [json.loads(file.read_text()) for file in RESPONSES.golden("in")])
 def test_what_the_model_said_goes_back_as_it_came(case: dict[str, Any]) -> None:
     reply, _ = RESPONSES.read(case["events"])
-    wire = to_wire(Request("m", "", [Message("assistant", reply.parts)]), ModelProfile())
+    wire = RESPONSES.body(Request("m", "", [Message("assistant", reply.parts)]), ModelProfile())
     sent = [
         item
         for item in case["events"][-1]["response"]["output"]
@@ -95,11 +94,11 @@ def test_a_server_that_sends_items_only_at_the_end_is_understood() -> None:
 def test_reasoning_that_led_to_nothing_is_left_out_and_other_items_stay() -> None:
     reasoning, compaction = {"type": "reasoning", "id": "rs"}, {"type": "compaction", "id": "cmp"}
     parts = (Opaque("openai_responses", "reasoning", reasoning), Opaque("openai_responses", "compaction", compaction))
-    assert to_wire(Request("m", "", [Message("assistant", parts)]), ModelProfile())["input"] == [compaction]
+    assert RESPONSES.body(Request("m", "", [Message("assistant", parts)]), ModelProfile())["input"] == [compaction]
 
 
 def test_results_of_one_step_go_out_in_their_order() -> None:
     calls = tuple(ToolCall(f"c{n}", "a__b", {}) for n in range(5))
     results = tuple(ToolResult(call.id, (Text(call.id),)) for call in calls)
-    wire = to_wire(Request("m", "", [Message("assistant", calls), Message("tool", results)]), ModelProfile())
+    wire = RESPONSES.body(Request("m", "", [Message("assistant", calls), Message("tool", results)]), ModelProfile())
     assert [item["output"] for item in wire["input"][5:]] == ["c0", "c1", "c2", "c3", "c4"]

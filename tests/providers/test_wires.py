@@ -1,6 +1,7 @@
 """Each wire against golden files, in both directions, and its streams cut, torn and shuffled."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from host.core.events import Delta, adapter
 from host.core.settings import ModelProfile
 from host.core.types import Message, Opaque, Text, ToolCall, ToolResult
 from host.providers.base import Reply, Request
+from host.providers.memo import Memo
 
 PARTS: list[Part] = [Say("Héllo."), Call("a__b", {"x": "é", "path": "/tmp"}, "call_A"), Call("a__c", {}, "call_B")]
 every_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
@@ -37,6 +39,20 @@ def test_a_request_becomes_exactly_this_body(wire: Wire, case: dict[str, Any]) -
     key = "input" if wire.name == "responses" else "messages"
     assert json.dumps(body[key]) == json.dumps(case["wire"][key]), "the order of keys is part of the bytes"
     wire.speaks.check(body)
+
+
+@cases("out")
+def test_a_conversation_written_before_is_written_the_same_again_and_may_change(
+    wire: Wire, case: dict[str, Any]
+) -> None:
+    request = adapter(Request).validate_python(case["request"])
+    profile, memo = ModelProfile(**case["profile"]), Memo()
+    for size in [*range(1, len(request.messages) + 1), len(request.messages)]:
+        part = replace(request, messages=request.messages[:size])
+        assert wire.body(part, profile, memo) == wire.body(part, profile)
+        memo.sent()
+    other = replace(request, messages=[Message("user", (Text("another beginning"),)), *request.messages[1:]])
+    assert wire.body(other, profile, memo) == wire.body(other, profile)
 
 
 @cases("in")

@@ -22,6 +22,7 @@ from host.providers.anthropic_messages import AnthropicMessages
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.client import Answer, Client
 from host.providers.dialect import DIALECTS, fitted
+from host.providers.memo import Memo
 from host.providers.openai_chat import OpenAIChat
 from host.providers.openai_responses import OpenAIResponses
 
@@ -32,16 +33,16 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 class Wire:
     name: str
     client: type[Client]
-    to_wire: Callable[[Request, ModelProfile], dict[str, Any]]
+    to_wire: Callable[[Request, ModelProfile, Memo], dict[str, Any]]
     answer: Callable[[OnDelta], Answer]
     speaks: Any
     maker: str
 
-    def body(self, request: Request, profile: ModelProfile) -> dict[str, Any]:
+    def body(self, request: Request, profile: ModelProfile, memo: Memo | None = None) -> dict[str, Any]:
         """A request's body, its tools fitted to the wire's usual dialect."""
         dialect = DIALECTS[self.client.wire.dialect]
         tools = [replace(spec, input_schema=fitted(spec.input_schema, dialect)) for spec in request.tools]
-        return self.to_wire(replace(request, tools=tools), profile)
+        return self.to_wire(replace(request, tools=tools), profile, memo or Memo())
 
     def read(self, stream: Sequence[Any]) -> tuple[Reply, list[Delta]]:
         """What a whole stream of events becomes."""
