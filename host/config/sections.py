@@ -116,6 +116,7 @@ class ModelSection(Section):
     `reasoning`: encrypted (Responses: send the model's own thoughts back to it), adaptive or budget (Messages: let it
     think as it sees fit, or with half of max_output). `schema_dialect`: what the endpoint takes of a tool's schema.
     `output_key`: how Chat Completions is told max_output. `stream = false`: the answer is asked for in one piece.
+    `late_tools`: tools that were searched for may stand where they were found (Responses, Messages).
     """
 
     refused: ClassVar[dict[str, str]] = {"tool_mode": "not available in this version"}
@@ -131,6 +132,7 @@ class ModelSection(Section):
     schema_dialect: SchemaDialect | None = None
     output_key: OutputKey | None = None
     stream: bool | None = None
+    late_tools: bool | None = None
 
 
 class ProviderSection(Section):

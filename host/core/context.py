@@ -23,7 +23,9 @@ SHORT = 600
 """Characters up to which a result is not worth setting aside."""
 PICTURE = 1_500
 OVERHEAD = 8
-SET_ASIDE = '[This result was set aside to make room. Read it again with host__read_result(handle="{handle}.0").]'
+BEGINNING = 200
+SET_ASIDE = """{beginning}…
+[This result was set aside to make room. Read it again with host__read_result(handle="{handle}.0").]"""
 _OVERFLOW = re.compile(
     r"context[ _-]?(length|window|size)|maximum context|(input|request|prompt) (is )?too (long|large)"
     r"|too many (input |prompt )?tokens|exceeds?\b.{0,40}\b(context|token)",
@@ -45,8 +47,9 @@ class Load:
         self.messages += tokens
 
     def next(self, fixed: int) -> int:
-        """What the next request weighs; `fixed` is an estimate of all that is no message."""
-        return self.exact + self.since if self.exact else self.messages + fixed
+        """What the next request weighs; `fixed` is an estimate of all that is no message. A count far below the
+        estimate is not believed: some servers count only what is new to them."""
+        return max(self.exact + self.since, self.messages // 2) if self.exact else self.messages + fixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +123,9 @@ def overflowed(error: str) -> bool:
     return bool(_OVERFLOW.search(error))
 
 
-def sent(messages: Iterable[Message], cleared: int) -> tuple[Message, ...]:
-    """The messages as they are sent: long results up to event `cleared` are set aside."""
-    return tuple(aside(m) if m.role == "tool" and m.seq <= cleared else m for m in messages)
+def sent(messages: Iterable[Message], cleared: int, through: int) -> tuple[Message, ...]:
+    """The messages with the long results between two events set aside; all others are the very same."""
+    return tuple(aside(m) if m.role == "tool" and cleared < m.seq <= through else m for m in messages)
 
 
 def aside(message: Message) -> Message:
@@ -131,13 +134,11 @@ def aside(message: Message) -> Message:
 
 
 def _aside(result: ToolResult) -> ToolResult:
-    if not result.handle or (all(isinstance(p, Text) for p in result.content) and _characters(result) <= SHORT):
+    texts = [part.text for part in result.content if isinstance(part, Text)]
+    if not result.handle or (len(texts) == len(result.content) and sum(map(len, texts)) <= SHORT):
         return result
-    return replace(result, content=(Text(SET_ASIDE.format(handle=result.handle)),))
-
-
-def _characters(result: ToolResult) -> int:
-    return sum(len(part.text) for part in result.content if isinstance(part, Text))
+    beginning = texts[0][:BEGINNING] if texts else ""
+    return replace(result, content=(Text(SET_ASIDE.format(beginning=beginning, handle=result.handle)),))
 
 
 def gain(messages: Iterable[Message], cleared: int, through: int) -> int:

@@ -71,7 +71,8 @@ class ModelProfile:
 
     `reasoning` is what is asked for (whatever comes goes back to its maker), `schema_dialect` what the provider takes
     of a tool's schema (None: what is usual on its wire), `output_key` how Chat Completions calls the longest answer;
-    without `stream` an answer comes in one piece.
+    without `stream` an answer comes in one piece; `late_tools`: tools may stand in the conversation where they were
+    found.
     """
 
     context: int = 128_000
@@ -86,6 +87,7 @@ class ModelProfile:
     schema_dialect: SchemaDialect | None = None
     output_key: OutputKey = "max_tokens"
     stream: bool = True
+    late_tools: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from host.core import events as ev
-from host.core.context import Load, gain, sent, weight
+from host.core.context import Load, aside, gain, weight
 from host.core.told import CHARS_PER_TOKEN, told
 from host.core.types import Effect, Grant, Limits, Message, Outcome, Part, Text, ToolCall, ToolResult, Usage, canonical
 
@@ -319,6 +319,9 @@ def _weigh(state: State, event: ev.ModelSaid, answer: Message, unseen: list[Mess
     load, cleared = state.load, event.request.get("cleared", 0)
     if cleared > state.cleared:
         load.add(-gain(state.messages, state.cleared, cleared))
+        for place, message in enumerate(state.messages):
+            if message.role == "tool" and state.cleared < message.seq <= cleared:
+                state.messages[place] = aside(message)
         state.cleared = cleared
     load.add(weight(answer))
     if event.usage.input:
@@ -330,7 +333,7 @@ def _compacted(state: State, event: ev.Compacted) -> None:
     places = [place for place, message in enumerate(state.messages) if message.seq == event.through_seq]
     end = places[-1] + 1 if places else 0
     summary = Message("user", (Text(event.summary),), event.through_seq)
-    state.load.add(weight(summary) - sum(map(weight, sent(state.messages[:end], state.cleared))))
+    state.load.add(weight(summary) - sum(map(weight, state.messages[:end])))
     state.messages[:end] = [summary]
     state.compacted = event.through_seq
     state.usage += event.usage

@@ -47,7 +47,7 @@ def told(
     parts += capped(parts_of(finished), limit * CHARS_PER_TOKEN, handle)
     if not parts:
         parts.append(Text(NO_OUTPUT))
-    return ToolResult(call.id, tuple(parts), finished.is_error, handle)
+    return ToolResult(call.id, tuple(parts), finished.is_error, handle, finished.found or ())
 
 
 def ending(finished: ev.CallFinished, call: ToolCall) -> str | None:

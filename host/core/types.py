@@ -88,12 +88,14 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model is given for one call. `handle` is where the log has the whole of it."""
+    """What the model is given for one call. `handle` is where the log has the whole of it; `found` names the tools that
+    it brings."""
 
     call_id: str
     content: tuple[Text | Blob, ...]
     is_error: bool = False
     handle: str = ""
+    found: tuple[str, ...] = ()
     kind: Literal["tool_result"] = "tool_result"
 
 

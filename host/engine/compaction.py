@@ -62,7 +62,7 @@ async def send(session: Session, model: Model, offer: Offer, request: dict[str, 
     question = Request(
         model.name,
         offer.system,
-        context.sent(state.messages, request.get("cleared", state.cleared)),
+        context.sent(state.messages, state.cleared, request.get("cleared", 0)),
         offer.tools,
         session.session,
         model.profile.max_output,
@@ -107,12 +107,12 @@ async def compact(session: Session, model: Model, cleared: int, worth: float = W
     """Have the model sum up the beginning of the conversation and put that in its place. False where that would be
     less than `worth`, a share of the window. Raises HostError where no summary can be had."""
     state, window = session.state, model.profile.context
-    messages = context.sent(state.messages, cleared)
+    messages = context.sent(state.messages, state.cleared, cleared)
     end = context.boundary(messages, int(window * context.ROOMY / 2))
     gone = messages[:end]
     if not gone or gone[-1].seq == state.compacted or sum(map(context.weight, gone)) < worth * window:
         return False
-    record = context.transcript(gone, min(window // 2, TRANSCRIPT) * CHARS_PER_TOKEN)
+    record = context.transcript(state.messages[:end], min(window // 2, TRANSCRIPT) * CHARS_PER_TOKEN)
     question = Request(model.name, PROMPT, (Message("user", (Text(record),)),), max_output=model.profile.max_output)
     reply = await model.provider.ask(question, lambda delta: None)
     notes = "".join(part.text for part in reply.parts if isinstance(part, Text)).strip()

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from host.core import events as ev
 from host.core.catalog import Costs
-from host.core.context import Account, account, sent, tokens
+from host.core.context import Account, account, tokens
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile, Profile
@@ -312,8 +312,7 @@ class Session:
         tools: dict[str, int] = {}
         for spec in offer.tools:
             tools[spec.server] = tools.get(spec.server, 0) + self.costs(spec)
-        messages = sent(state.messages, state.cleared)
-        return account(messages, state.load, profile.context, profile.max_output, tokens(offer.system), tools)
+        return account(state.messages, state.load, profile.context, profile.max_output, tokens(offer.system), tools)
 
     def spec(self, name: str) -> ToolSpec | None:
         return self.servers.spec(name) or next((s for s in self.builtin.tools(True) if s.name == name), None)

@@ -8,15 +8,16 @@ of type "tool_use" before the call.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host.core.events import Delta
 from host.core.settings import ModelProfile
-from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, ToolResult, Usage
+from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, ToolResult, ToolSpec, Usage
 from host.providers.answers import call, out_of_order, replied, shaped, stopped_short
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.failures import failed
+from host.providers.late import Late, brought, found_late, results
 from host.providers.memo import Memo
 from host.providers.pictures import not_shown, shows
 
@@ -38,18 +39,18 @@ def to_wire(request: Request, profile: ModelProfile, memo: Memo) -> Item:
     """The body of POST /messages. Breakpoints of the prompt cache stand after the tools, after the system prompt and
     at the last message."""
     bound = request.max_output or profile.max_output or min(_OUTPUT, profile.context // 2)
-    messages = _messages(request, profile, memo)
+    late = found_late(request, profile)
+    messages = _messages(request, profile, memo, dict(late))
     if messages:
         _mark(messages[-1]["content"])
     body: Item = {"model": request.model, "max_tokens": bound, "messages": messages, "stream": profile.stream}
     if request.system:
         body["system"] = [{"type": "text", "text": request.system} | _MARK]
     if request.tools:
-        body["tools"] = [
-            {"name": spec.name, "description": spec.description, "input_schema": dict(spec.input_schema)}
-            for spec in request.tools
-        ]
-        _mark(body["tools"])
+        body["tools"] = [_tool(spec) for spec in request.tools if spec.name not in late]
+        if body["tools"]:
+            _mark(body["tools"])
+        body["tools"] += [_tool(spec) | {"defer_loading": True} for spec in late.values()]
         if not profile.parallel_calls:
             body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
     if profile.reasoning == "adaptive":
@@ -59,6 +60,10 @@ def to_wire(request: Request, profile: ModelProfile, memo: Memo) -> Item:
     if request.json_schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": _strict(request.json_schema)}}
     return body
+
+
+def _tool(spec: ToolSpec) -> Item:
+    return {"name": spec.name, "description": spec.description, "input_schema": dict(spec.input_schema)}
 
 
 def _mark(blocks: list[Item]) -> None:
@@ -75,7 +80,7 @@ def _strict(schema: Any) -> Any:
         return dict(schema)
 
 
-def _messages(request: Request, profile: ModelProfile, memo: Memo) -> list[Item]:
+def _messages(request: Request, profile: ModelProfile, memo: Memo, late: Late) -> list[Item]:
     """Turns of user and assistant, one after the other. Results come first in a user's turn, words behind them."""
     turns: list[Item] = []
 
@@ -85,11 +90,25 @@ def _messages(request: Request, profile: ModelProfile, memo: Memo) -> list[Item]
     for message in request.messages:
         role = "assistant" if message.role == "assistant" else "user"
         content = memo.of(message, blocks)
+        if late and message.role == "tool":
+            content = _referring(content, message, late)
         if content and turns and turns[-1]["role"] == role:
             turns[-1]["content"] += content
         elif content:
             turns.append({"role": role, "content": [*content]})
     return turns
+
+
+def _referring(blocks: Sequence[Item], message: Message, late: Late) -> list[Item]:
+    """The results of a step with references to the tools that they bring."""
+    bring = {result.call_id: [spec.name for spec in brought(result, late)] for result in results(message)}
+    refer = {id: [{"type": "tool_reference", "tool_name": name} for name in names] for id, names in bring.items()}
+    return [
+        block | {"content": [*block["content"], *refer.get(block["tool_use_id"], [])]}
+        if block["type"] == "tool_result"
+        else block
+        for block in blocks
+    ]
 
 
 def _heard(message: Message, profile: ModelProfile) -> Iterator[Item]:
@@ -231,9 +250,10 @@ class Accumulator:
             raise out_of_order()
         parts = [part for index in sorted(self._done) for part in self._done[index]]
         calls = any(isinstance(part, ToolCall) for part in parts)
-        stop = _STOPS.get(self._stop_reason, "calls" if calls else "done")
-        if stop == "refusal" and not any(isinstance(part, Text) for part in parts) and self._details:
-            parts.append(Text(self._details.get("explanation") or "The model refused to answer."))
+        with shaped():
+            stop = _STOPS.get(self._stop_reason, "calls" if calls else "done")
+            if stop == "refusal" and not any(isinstance(part, Text) for part in parts) and self._details:
+                parts.append(Text(self._details.get("explanation") or "The model refused to answer."))
         return replied(parts, stop, _counted(self._usage))
 
 

@@ -8,6 +8,7 @@ live results leave the recording it says so and stops. Where it stands is read f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ NO_IDEA = (
 )
 
 
+CLOSE, SAME = 0.88, 0.999
+
+
 class Offline(Scripted):
-    """Plays a recording, else plans, else says what it is. Raises ConfigError for a file that is not a recording."""
+    """Plays a recording where the words are close to it, else plans, else plays what fits best, else says what it is.
+    Raises ConfigError for a file that is not a recording."""
 
     def __init__(self, recording: Path | None = None, pace: float = 0.0) -> None:
         super().__init__(self._answer, pace)
@@ -42,9 +47,16 @@ class Offline(Scripted):
     def _answer(self, request: Request) -> Reply:
         talk = Talk(request.messages)
         match = self._index.follow(talk.spoken, talk.known) if self._index else None
-        if match is not None:
-            return as_reply(Message("assistant", tuple(self._parts(match, talk, request))))
-        return plan(request) or _say(self._lost(request))
+        if match is not None and match.likeness >= CLOSE:
+            return self._scene(match, talk, request)
+        if (planned := plan(request)) is not None:
+            return planned
+        return self._scene(match, talk, request) if match is not None else _say(self._lost(request))
+
+    def _scene(self, match: Match, talk: Talk, request: Request) -> Reply:
+        """The recorded answer. Where the words are not those of the recording, its calls are a guess."""
+        reply = as_reply(Message("assistant", tuple(self._parts(match, talk, request))))
+        return reply if match.likeness >= SAME else replace(reply, notes={"tentative": True})
 
     def _parts(self, match: Match, talk: Talk, request: Request) -> Iterator[Part]:
         if match.missing:

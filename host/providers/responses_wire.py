@@ -15,6 +15,7 @@ from host.core.types import Blob, Message, Opaque, Part, Stop, Text, ToolCall, T
 from host.providers.answers import call, replied, shaped, stopped_short
 from host.providers.base import OnDelta, Reply, Request
 from host.providers.failures import failed
+from host.providers.late import Late, brought, found_late, results
 from host.providers.memo import Memo
 from host.providers.pictures import not_shown, shows
 
@@ -28,16 +29,18 @@ def to_wire(request: Request, profile: ModelProfile, memo: Memo) -> dict[str, An
     def items(message: Message) -> list[Item]:
         return list(_items(message, profile))
 
+    late = found_late(request, profile)
+    tools = [_tool(spec) for spec in request.tools if spec.name not in late]
     body: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in memo.of(message, items)],
+        "input": [item for m in request.messages for item in (*memo.of(m, items), *_additional(m, late))],
         "store": False,
         "stream": profile.stream,
     }
     if request.system:
         body["instructions"] = request.system
     if request.tools:
-        body["tools"] = [_tool(spec) for spec in request.tools]
+        body["tools"] = tools
         body["parallel_tool_calls"] = profile.parallel_calls
     if profile.reasoning == "encrypted":
         body["include"] = ["reasoning.encrypted_content"]
@@ -59,6 +62,12 @@ def _tool(spec: ToolSpec) -> Item:
         "parameters": dict(spec.input_schema),
         "strict": False,
     }
+
+
+def _additional(message: Message, late: Late) -> Iterator[Item]:
+    """The tools that the results of a step bring stand behind them."""
+    if late and (specs := [spec for result in results(message) for spec in brought(result, late)]):
+        yield {"type": "additional_tools", "role": "developer", "tools": [_tool(spec) for spec in specs]}
 
 
 def _items(message: Message, profile: ModelProfile) -> Iterator[Item]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
 from typing import Any
@@ -13,6 +13,7 @@ from host.providers.recording import Recording, Scene, Slot
 from host.providers.template import Unfilled, Values
 
 _TOKEN = re.compile(r"[^\W_]+|<\w+>")
+_NOT = re.compile(r"\b(?:not|never|no|don['’]?t|won['’]?t)\b", re.IGNORECASE)
 _COMMON = re.compile(
     "an?|the|my|me|i|is|am|are|was|be|its?|of|for|to|on|in|at|by|with|and|or|do|does|did|can|could|would|will|your?"
     "|please|this|that|so|just|want|need|like|tell|us|we|have|has"
@@ -21,11 +22,13 @@ _COMMON = re.compile(
 
 @dataclass(frozen=True)
 class Match:
-    """A scene, the values of its slots, and the slots for which there is none."""
+    """A scene, the values of its slots, and the slots for which there is none. `likeness` says how near the words are
+    to one of its phrases, 1 being that phrase itself with values of its own."""
 
     scene: Scene
     slots: Mapping[str, Any]
     missing: tuple[str, ...]
+    likeness: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,19 @@ class Index:
             return None
         return possible[scores.index(max(scores))]
 
+    def likeness(self, words: str, scene: Scene) -> float:
+        """How near the words are to a phrase of the scene. A value that is not said is no difference: it may come from
+        elsewhere. What was said beyond the phrase counts twice: it may ask for something else. Words that negate are
+        never near to a phrase that does not."""
+        said = tokens(words, scene)
+        near = 0.0
+        for phrase in scene.say:
+            spoken = tokens(phrase, scene)
+            unsaid = {token for token in spoken - said if token.startswith("<")}
+            if bool(_NOT.search(words)) == bool(_NOT.search(phrase)):
+                near = max(near, self._score(spoken - unsaid, said))
+        return near
+
     def _score(self, said: frozenset[str], phrase: frozenset[str]) -> float:
         """How much of the phrase was said counts twice as much as how much of what was said is in the phrase."""
         common = self._weight(said & phrase)
@@ -73,10 +89,14 @@ class Index:
             found = self.best(words, match.scene if match else None)
             if found is None and match and match.missing:
                 again = slots(match.scene, spoken[begin : number + 1], spoken[:begin], known)
-                match = again if len(again.missing) < len(match.missing) else None
+                better = len(again.missing) < len(match.missing)
+                match = replace(again, likeness=match.likeness) if better else None
+            elif found is None:
+                match = None
             else:
                 begin = number
-                match = slots(found, [words], spoken[:number], known) if found else None
+                near = self.likeness(words, found)
+                match = replace(slots(found, [words], spoken[:number], known), likeness=near)
         return match
 
 

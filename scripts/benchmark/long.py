@@ -8,17 +8,15 @@ memory  peak resident size of the largest of the program's processes
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sqlite3
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from compare import echoes, host
+from compare import host
 from model_server import Call, ModelServer, Part, Say
 
 MB = 20
@@ -74,7 +72,8 @@ def large(structured: bool) -> None:
     middle, longest = median(beside.steps), max(beside.steps)
     took = beside.large[1] - beside.large[0]
     kind = "structured" if structured else "one-line text"
-    print(f"{MB} MB, {kind}: in {took:.2f} s · another session's step {middle:.1f} ms, longest {longest:.0f} ms · {memory:.0f} MB")
+    other = f"another session's step {middle:.1f} ms, longest {longest:.0f} ms"
+    print(f"{MB} MB, {kind}: in {took:.2f} s · {other} · {memory:.0f} MB")
 
 
 def chatter(body: dict[str, Any]) -> list[Part]:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Trial:
         for _ in range(STEPS):
             # A new model each time: nothing but the messages may matter.
             request = Request("planner", "", tuple(self.messages), self.servers.tools())
-            reply = await Offline().ask(request, lambda delta: None)
+            reply = await Offline(self.profile.recording).ask(request, lambda delta: None)
             self.say("assistant", *reply.parts)
             calls = self.messages[-1].calls
             if not calls:
@@ -218,7 +218,7 @@ def renew(folder: Path, fresh: Mapping[Path, bytes]) -> None:
 
 def prepared(domain: str, folder: Path) -> Path:
     """The domain's files in a folder of their own."""
-    if domain == "support":
+    if PROFILES[domain] == "customer-support":
         demo = Path("scripts/demos/customer_support")
         shutil.copytree(ROOT / demo, folder / demo, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "prompts", folder / "prompts")
@@ -227,15 +227,18 @@ def prepared(domain: str, folder: Path) -> Path:
     return Path(shutil.copy(ROOT / "tests" / "planner" / "house.toml", folder))
 
 
-PROFILES = {"support": "customer-support", "house": "house"}
+PROFILES = {"support": "customer-support", "house": "house", "demo": "customer-support"}
+CASES = {"demo": "support"}
+"""As `support`, but beside the demo's recording, as people meet the planner there: a recorded scene goes first."""
 
 
 async def outcomes(domain: str) -> list[Outcome]:
-    cases = tomllib.loads(PARAPHRASES.read_text("utf-8"))[domain]
+    cases = tomllib.loads(PARAPHRASES.read_text("utf-8"))[CASES.get(domain, domain)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = merge(read_files(environment(), folder, [prepared(domain, folder)]), environment())
         profile = config.profiles[PROFILES[domain]]
+        profile = profile if domain == "demo" else replace(profile, recording=None)
         return await tried(domain, profile, [config.servers[server] for server in profile.servers], cases, folder)
 
 

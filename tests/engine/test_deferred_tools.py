@@ -163,7 +163,7 @@ class Servers:
         await checkpoint()
         return CallResult("ok", ({"type": "text", "text": "yes"},))
 
-    async def settled(self, required_only=False):
+    async def settled(self):
         await checkpoint()
 
     def set_facts(self, facts):

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from model_server import ModelServer, script
 
+from host.core import events as ev
+from host.store.log import read_log, verify
+
 ROOT = Path(__file__).parent.parent.parent
 SERVER = Path(__file__).parent / "noting_server.py"
 KEEP = ("PATH", "LANG", "LC_ALL", "TMPDIR", "AGENT_HOST_NORMAL_EXIT")
@@ -103,10 +106,11 @@ class Home:
         return [note for note in self.notes() if "call" in note and name in (None, note["call"])]
 
     def events(self, session):
-        """The log of a session, as exported."""
-        done = self.run("session", "export", session, "--format", "jsonl")
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.split("\n") if line]
+        """The stored log of a session, which must be whole, as it would be printed."""
+        damages = verify(self.state, session)[1]
+        assert damages == [], damages
+        rows = [ev.Recorded(session, r.seq, r.at, ev.decode(r.kind, r.body)) for r in read_log(self.state, session)]
+        return [json.loads(ev.envelope(row)) for row in rows]
 
     @contextmanager
     def talk(self, *arguments, **more):

@@ -92,7 +92,7 @@ def test_a_server_that_never_answers_delays_no_other_and_fails_in_its_time():
         silent = lean("modern", "slow_start", name="silent", startup_timeout=3)
         seen = Seen()
         async with serving(silent, lean("modern", required=True), seen=seen) as servers:
-            await servers.settled(required_only=True)
+            await seen.until(lambda: servers.statuses["lean"].state == "ready")
             assert servers.statuses["silent"].state == "starting"
             assert (await call(servers, "lean__add", {"a": 1, "b": 1})).outcome == "ok"
             await servers.settled()
