@@ -55,7 +55,8 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Account:
     """Where the tokens of a session are: the model's `window`, from where on room is made (`full`), the last request
-    as it was counted (`exact`), the next one (`next`), and estimates by part."""
+    as it was counted (`exact`), the next one (`next`), and estimates by part. `tools` are those that are sent and
+    `deferred` what the others would cost, by server."""
 
     window: int
     full: int
@@ -66,12 +67,19 @@ class Account:
     user: int
     assistant: int
     results: int
+    deferred: Mapping[str, int]
 
 
 def account(
-    messages: Iterable[Message], load: Load, window: int, longest: int | None, system: int, tools: Mapping[str, int]
+    messages: Iterable[Message],
+    load: Load,
+    window: int,
+    longest: int | None,
+    system: int,
+    tools: Mapping[str, int],
+    deferred: Mapping[str, int],
 ) -> Account:
-    """Add up by part. `messages` are those that are sent, `tools` the tokens by server."""
+    """Add up by part. `messages` are those that are sent."""
     roles = {"user": 0, "assistant": 0, "tool": 0}
     for message in messages:
         roles[message.role] += weight(message)
@@ -86,6 +94,7 @@ def account(
         roles["user"],
         roles["assistant"],
         roles["tool"],
+        deferred,
     )
 
 

@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from host.core import events as ev
-from host.core.catalog import Costs
+from host.core.catalog import Costs, by_server
 from host.core.context import Account, account, tokens
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
@@ -309,10 +309,9 @@ class Session:
         """Where the tokens of the next request are."""
         model, state, offer = self._models.get(self.state.model), self.state, self.offer()
         profile = model.profile if model else ModelProfile()
-        tools: dict[str, int] = {}
-        for spec in offer.tools:
-            tools[spec.server] = tools.get(spec.server, 0) + self.costs(spec)
-        return account(state.messages, state.load, profile.context, profile.max_output, tokens(offer.system), tools)
+        sent, deferred = by_server(offer.tools, self.costs), by_server(offer.deferred, self.costs)
+        system = tokens(offer.system)
+        return account(state.messages, state.load, profile.context, profile.max_output, system, sent, deferred)
 
     def spec(self, name: str) -> ToolSpec | None:
         return self.servers.spec(name) or next((s for s in self.builtin.tools(True) if s.name == name), None)

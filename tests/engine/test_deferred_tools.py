@@ -230,6 +230,10 @@ async def check(folder, steps, window):
         assert list(again.state.catalog) == list(session.state.catalog)
         await one_turn(again)
     assert offers[-1] == offers[-2]
+    account = await session.ask("context")
+    servers = {each.server for each in SPECS}
+    assert sum(account.tools.get(s, 0) + account.deferred.get(s, 0) for s in servers) == sum(map(tokens, SPECS))
+    assert sum(account.tools.get(s, 0) for s in servers) <= window // 10
     assert all(shown[:3] == OWN and system == offers[0][0] for system, shown in offers)
     return [shown for _, shown in offers], {name for batch in session.state.found for name in batch}
 
