@@ -33,7 +33,7 @@ NO_IDEA = (
 )
 
 
-CLOSE, SAME = 0.88, 0.999
+CLOSE, SAME = 0.78, 0.999
 
 
 class Offline(Scripted):
@@ -51,7 +51,9 @@ class Offline(Scripted):
             return self._scene(match, talk, request)
         if (planned := plan(request)) is not None:
             return planned
-        return self._scene(match, talk, request) if match is not None else _say(self._lost(request))
+        if match is not None and match.likeness > 0:
+            return self._scene(match, talk, request)
+        return _say(self._lost(request))
 
     def _scene(self, match: Match, talk: Talk, request: Request) -> Reply:
         """The recorded answer. Where the words are not those of the recording, its calls are a guess."""

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-FLOOR = {"support": 0.75, "house": 0.75}
+FLOOR = {"support": 0.75, "house": 0.75, "demo": 0.7}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_no_write_without_confirmation_and_most_end_right(bench, domain):
             return await bench.outcomes(domain)
 
     found = anyio.run(main)
-    assert len(found) == len(tomllib.loads(bench.PARAPHRASES.read_text())[domain])
+    assert len(found) == len(tomllib.loads(bench.PARAPHRASES.read_text())[bench.CASES.get(domain, domain)])
     assert [one.case["say"] for one in found if one.ran.unconfirmed] == []
     assert any(one.ran.calls for one in found), "nothing ran at all"
     for half in (True, False):

@@ -346,3 +346,22 @@ text = "Paid."
     assert len(talk.calls) == 1, "it did not pay 30 again"
     assert talk.say("5 euros") == "Paid."
     assert talk.calls[1].arguments == {"id": "L-2", "amount": 5}, "the lamp may be the one spoken of before"
+
+
+@pytest.mark.parametrize(
+    ("words", "notes"),
+    [("Dim lamp L-7 to 40 percent", {}), ("Dim lamp L-7 to 40 percent tonight", {"tentative": True})],
+)
+def test_only_the_recorded_words_themselves_are_no_guess(recording: Path, words: str, notes: dict[str, Any]) -> None:
+    talk = Conversation(recording, shop())
+    talk.messages.append(Message("user", (Text(words),)))
+    reply = talk.ask()
+    assert [part.name for part in reply.parts if isinstance(part, ToolCall)] == ["lamps__get", "lamps__log"]
+    assert reply.notes == notes
+
+
+@pytest.mark.parametrize("words", ["do not dim lamp L-1 to 40 percent", "is dim lamp L-1 broken, who sold it to me?"])
+def test_words_that_say_something_else_do_not_play_the_scene(recording: Path, words: str) -> None:
+    talk = Conversation(recording, shop())
+    talk.say(words)
+    assert "lamps__dim" not in [call.name for call in talk.calls]
