@@ -33,6 +33,12 @@ async def until(pilot: Pilot[int], true: Callable[[], object]) -> None:
             await pilot.pause(0.05)
 
 
+async def ready(app: ChatApp) -> bool:
+    """Whether the session is open and its servers are up: starting them is not part of the picture."""
+    handle = app.link.handle
+    return handle is not None and all(status.state == "ready" for status in await handle.ask("servers"))
+
+
 async def ended(app: ChatApp, turns: int) -> bool:
     """Whether so many turns have ended, or a question waits for the person."""
     handle = app.link.handle
@@ -49,7 +55,9 @@ async def draw() -> str:
     async with Host(begun.config, run_options(options, begun, attended=True), providers.of) as host:
         app = ChatApp(host, profile=NAME, title=NAME)
         async with app.run_test(size=SIZE) as pilot:
-            await until(pilot, lambda: app.link.handle is not None)
+            with anyio.fail_after(SECONDS):
+                while not await ready(app):
+                    await pilot.pause(0.05)
             for turns, prompt in enumerate(PROMPTS, 1):
                 app.chat.prompt.text = prompt
                 await pilot.press("enter")
