@@ -1,5 +1,6 @@
-"""Bounds of a prompt and of a session: what ends the run, with which words, and what does not count."""
+"""Bounds of a prompt and of a session: what ends the run, and with which words."""
 
+import json
 import threading
 
 import pytest
@@ -7,41 +8,60 @@ from model_server import Fault
 from playing import call, outputs, playing, turns, words
 
 ENDLESS = turns(*[[call("s__look", n=n)] for n in range(8)], "never")
+FIVE = turns([call("s__none"), *[call("s__look", n=n) for n in range(4)]], "never")
+PRICES = '[providers.mine.models."m"]\nprice_in = 1000\nprice_out = 1000\n'
+CASES = {
+    "turns = 2": (ENDLESS, 2),
+    "tokens = 250": (ENDLESS, 3),
+    "usd = 0.15": (ENDLESS, 2),
+    "calls = 4": (ENDLESS, 4),
+    "calls = 3": (FIVE, 3),
+    "result_tokens = 100": (turns([call("s__big", size=2000)], "short"), 1),
+}
 
 
-@pytest.mark.parametrize(
-    ("limits", "flags", "told", "requests", "calls"),
-    [
-        ("", ("--max-turns", "3"), "limits.turns = 3", 3, 3),
-        ("turns = 2", (), "limits.turns = 2", 2, 2),
-        ("tokens = 250", (), "limits.tokens = 250", 3, 3),
-        ("", ("--max-tokens", "100"), "limits.tokens = 100", 1, 1),
-        ("calls = 4", (), "limits.calls = 4", 4, 4),
-    ],
-)
-def test_a_limit_ends_the_run_with_6_and_its_name(tmp_path, limits, flags, told, requests, calls):
-    with playing(tmp_path, more=f"[profiles.default]\nlimits = {{ {limits} }}\n") as home:
-        found = home.json(ENDLESS, *flags, code=6)
-        assert (found["reason"], told in found["error"]) == ("limit", True)
-        assert (len(home.model.requests), len(home.calls())) == (requests, calls)
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A batch with a profile for each limit: the results by limit, what each session was sent, and the home."""
+    folder = tmp_path_factory.mktemp("limited")
+    profiles = "".join(f'[profiles.p{n}]\nservers = ["s"]\nlimits = {{ {c} }}\n' for n, c in enumerate(CASES))
+    lines = [{"id": case, "profile": f"p{n}", "prompt": CASES[case][0]} for n, case in enumerate(CASES)]
+    (folder / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with playing(folder, more=PRICES + profiles) as home:
+        done = home.run("batch", "in.jsonl")
+        assert done.returncode == 0, done.stderr
+        results = {(line := json.loads(text))["id"]: line for text in done.stdout.splitlines()}
+        yield results, home
 
 
-def test_of_the_calls_of_one_step_as_many_run_as_are_left(tmp_path):
-    with playing(tmp_path, more="[profiles.default]\nlimits = { calls = 3 }\n") as home:
-        steps = turns([call("s__none"), *[call("s__look", n=n) for n in range(4)]], "never")
-        found = home.json(steps, code=6)
-        assert [c["outcome"] for c in found["calls"]] == ["error", "ok", "ok", "ok", "denied"]
-        assert len(home.calls()) == 3
-        again = home.json("--resume", found["session"], turns([call("s__look")], "done"))
-        assert (again["answer"], "limits.calls" in str(outputs(home.model.requests[-1]))) == ("done", True)
+@pytest.mark.parametrize("case", [case for case in CASES if "result" not in case])
+def test_a_limit_ends_the_run_and_is_named(limited, case):
+    results, _ = limited
+    found = results[case]
+    assert (found["reason"], f"limits.{case} was reached") == ("limit", found["error"])
+    assert [c["outcome"] for c in found["calls"]].count("ok") == CASES[case][1]
 
 
-def test_money_is_counted(tmp_path):
-    prices = '[providers.mine.models."m"]\nprice_in = 1000\nprice_out = 1000\n'
-    with playing(tmp_path, more=prices) as home:
-        found = home.json(ENDLESS, "--max-budget-usd", "0.15", code=6)
-        assert "limits.usd = 0.15" in found["error"]
-        assert len(home.model.requests) == 2
+def test_of_the_calls_of_one_step_as_many_run_as_are_left(limited):
+    results, _ = limited
+    assert [c["outcome"] for c in results["calls = 3"]["calls"]] == ["error", "ok", "ok", "ok", "denied"]
+
+
+def test_a_result_is_shortened_where_the_profile_says_so(limited):
+    results, home = limited
+    assert results["result_tokens = 100"]["answer"] == "short"
+    session = results["result_tokens = 100"]["session"]
+    (given,) = outputs([body for body in home.model.requests if body["prompt_cache_key"] == session][-1]).values()
+    assert "read_result" in words(given)
+    assert len(words(given)) < 1000
+
+
+def test_a_limit_counts_anew_for_the_next_prompt_and_its_exit_code_is_6(tmp_path):
+    with playing(tmp_path) as home:
+        found = home.json(ENDLESS, "--max-turns", "2", code=6)
+        assert (len(home.model.requests), len(home.calls())) == (2, 2)
+        again = home.json("--resume", found["session"], turns([call("s__look")], "done"), "--max-turns", "2")
+        assert again["answer"] == "done"
 
 
 def test_a_slow_model_and_slow_tools_meet_the_time_limit(tmp_path):
@@ -55,12 +75,3 @@ def test_a_slow_model_and_slow_tools_meet_the_time_limit(tmp_path):
     for found in (slow, tools):
         assert (found["reason"], "limits.seconds = 3" in found["error"]) == ("limit", True)
         assert found["answer"] == ""
-
-
-def test_a_shorter_result_where_the_profile_says_so(tmp_path):
-    with playing(tmp_path, more="[profiles.default]\nlimits = { result_tokens = 100 }\n") as home:
-        found = home.json(turns([call("s__big", size=2000)], "done"))
-        (given,) = outputs(home.model.requests[1]).values()
-    assert found["reason"] == "done"
-    assert "read_result" in words(given)
-    assert len(words(given)) < 1000

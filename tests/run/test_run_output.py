@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from model_server import End, Fault, ModelServer, Say
+from model_server import End, Fault, Say
 from playing import Home, call, outputs, playing, turns, words
 
 ENVELOPE = ["v", "session", "seq", "at", "kind"]
@@ -179,14 +179,12 @@ def test_no_server_begins_before_the_first_line(tmp_path):
         assert "began" in home.notes()[0]
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "told"), [(500, 7, "HTTP 500"), (401, 4, "the key was refused"), (400, 7, "HTTP 400")]
-)
-def test_a_model_that_fails_ends_the_run_in_words(tmp_path, status, code, told):
+def test_a_model_that_fails_ends_the_run_in_words(tmp_path):
     with playing(tmp_path) as home:
-        home.model.faults += [Fault(status=status, headers={"retry-after-ms": "1"}) for _ in range(8)]
-        found = home.json(turns("never"), code=code)
-    assert (found["reason"], told in found["error"], home.model.base_url in found["error"]) == ("failed", True, True)
+        home.model.faults += [Fault(status=500, headers={"retry-after-ms": "1"}) for _ in range(8)]
+        found = home.json(turns("never"), code=7)
+    assert (found["reason"], "HTTP 500" in found["error"]) == ("failed", True)
+    assert home.model.base_url in found["error"]
 
 
 def test_an_answer_cut_short_or_refused_is_told(tmp_path):
@@ -199,24 +197,12 @@ def test_an_answer_cut_short_or_refused_is_told(tmp_path):
     assert "max_output" in found["error"]
 
 
-def test_text_that_no_encoding_can_carry_does_not_stop_a_run(tmp_path):
-    with playing(tmp_path) as home:
-        found = home.json(turns([{"name": "s__both", "arguments": '{"text": "a\\ud800"}', "id": None}], "b"))
-    assert (found["answer"], found["calls"]) == (
-        "b", [{"tool": "s__both", "arguments": {"text": "a\ud800"}, "outcome": "ok"}],
-    )  # fmt: skip
-
-
-def test_numbers_that_json_cannot_carry_fail_their_call_only(tmp_path):
+def test_what_json_cannot_carry_fails_its_call_only(tmp_path):
     calls = [{"name": "s__look", "arguments": '{"n": 1e999}', "id": None}]
     calls += [call("s__raw", json="1e999"), call("s__raw", json="1" * 5000), call("s__raw", json="[" * 300 + "]" * 300)]
+    calls += [{"name": "s__both", "arguments": '{"text": "a\\ud800"}', "id": None}]
     with playing(tmp_path) as home:
         found = home.json(turns(calls, "Done."))
     assert found["answer"] == "Done."
-    assert [c["outcome"] for c in found["calls"]] == ["error"] * 4
-
-
-def test_a_prompt_may_be_anything(tmp_path):
-    with ModelServer(lambda body: [Say("ok")]) as model:
-        home = Home(tmp_path, model).write()
-        assert home.json("--", "--help \u00e9")["answer"] == "ok"
+    assert [c["outcome"] for c in found["calls"]] == ["error"] * 4 + ["ok"]
+    assert found["calls"][4]["arguments"] == {"text": "a\ud800"}
