@@ -249,6 +249,7 @@ def _machine_lines(machine: Mapping[str, Any], state: Mapping[str, Any]) -> Iter
     free = f"{state['free_bytes'] // 1_000_000} MB free" if state["free_bytes"] is not None else state["error"]
     yield _line(True, f"agent-host {machine['host']}, {machine['python']}", machine["platform"])
     yield _line(machine["bytecode"] or None, "bytecode", "compiled" if machine["bytecode"] else "not whole")
+    yield _line(None, "sandbox", "none in this version; servers run with your rights")
     yield _line(None, "terminal", ", ".join(part for part in about if part))
     yield _line(state["writable"], state["folder"], free)
 

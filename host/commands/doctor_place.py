@@ -29,6 +29,7 @@ def machine() -> dict[str, Any]:
         "executable": sys.executable,
         "platform": platform.platform(terse=True),
         "bytecode": compiled(),
+        "sandbox": "off",
         "terminal": {
             "term": os.environ.get("TERM"),
             "colour": os.environ.get("COLORTERM"),
