@@ -69,6 +69,7 @@ class ServerConfig:
 class ModelProfile:
     """What is known of a model. Prices are US dollars for a million tokens, sizes tokens.
 
+    One without a `window` takes conversations of any length, and is asked for no summary of them.
     `reasoning` is what is asked for (whatever comes goes back to its maker), `schema_dialect` what the provider takes
     of a tool's schema (None: what is usual on its wire), `output_key` how Chat Completions calls the longest answer;
     without `stream` an answer comes in one piece; `late_tools`: tools may stand in the conversation where they were
@@ -86,6 +87,7 @@ class ModelProfile:
     reasoning: Reasoning = "none"
     schema_dialect: SchemaDialect | None = None
     output_key: OutputKey = "max_tokens"
+    window: bool = True
     stream: bool = True
     late_tools: bool = False
 

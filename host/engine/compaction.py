@@ -79,7 +79,7 @@ async def make_room(session: Session, model: Model, offer: Offer, request: dict[
     full = context.full(window, model.profile.max_output)
     fixed = 0 if state.load.exact else context.tokens(offer.system) + sum(map(session.costs, offer.tools))
     now = state.load.next(fixed)
-    if not window or now <= full:
+    if now <= full or not model.profile.window:
         return
     through = context.clearable(state.messages)
     if through > state.cleared:
@@ -87,26 +87,28 @@ async def make_room(session: Session, model: Model, offer: Offer, request: dict[
         now -= context.gain(state.messages, state.cleared, through)
     if now > window * context.ROOMY:
         try:
-            await compact(session, model, request.get("cleared", state.cleared))
+            await compact(session, model, window, request.get("cleared", state.cleared), WORTH)
         except HostError as error:
             request["not_compacted"] = str(error)
 
 
 async def shrink(session: Session, model: Model, request: dict[str, Any]) -> bool:
-    """Make all the room there is, for a request that did not fit. False if there is none."""
+    """Make all the room there is, for a request that did not fit: the window is smaller than what it held. False if
+    there is none."""
     state = session.state
     before = request.get("cleared", state.cleared)
     through = context.clearable(state.messages, steps=0)
     saved = context.gain(state.messages, before, through)
     if saved:
         request["cleared"] = through
-    return await compact(session, model, max(through, before), worth=0) or saved > 0
+    window = min(model.profile.context, state.load.next(0))
+    return await compact(session, model, window, max(through, before)) or saved > 0
 
 
-async def compact(session: Session, model: Model, cleared: int, worth: float = WORTH) -> bool:
+async def compact(session: Session, model: Model, window: int, cleared: int, worth: float = 0) -> bool:
     """Have the model sum up the beginning of the conversation and put that in its place. False where that would be
     less than `worth`, a share of the window. Raises HostError where no summary can be had."""
-    state, window = session.state, model.profile.context
+    state = session.state
     messages = context.sent(state.messages, state.cleared, cleared)
     end = context.boundary(messages, int(window * context.ROOMY / 2))
     gone = messages[:end]
@@ -142,7 +144,9 @@ async def compact_by_hand(session: Session) -> str | None:
     """Between turns, at the user's wish. Returns why nothing came of it."""
     try:
         model = await session.model()
-        done = await compact(session, model, session.state.cleared, worth=0)
+        if not model.profile.window:
+            return f"{session.state.model} does not write summaries"
+        done = await compact(session, model, model.profile.context, session.state.cleared)
     except HostError as error:
         return str(error)
     return None if done else "there is nothing to summarise yet: the last prompt and its answer stay as they are"

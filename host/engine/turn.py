@@ -60,6 +60,7 @@ async def compacted(session: Session) -> None:
     if cancelled and session.state.turn is not None and session.broken is None:
         session.cut()
     await to_thread.run_sync(session.log.mark_head, session.state.at)
+    session.wake()
 
 
 def fault(error: Exception) -> HostError:

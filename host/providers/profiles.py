@@ -75,7 +75,7 @@ FAMILIES: tuple[tuple[str, ModelProfile], ...] = (
 
 def profile(provider: ProviderConfig, model: str) -> ModelProfile:
     """What to assume of `model` at `provider`: the user's word, else the table's, else safe defaults."""
-    return replace(known(model), **_own(provider.models.get(model, {})))
+    return replace(known(model), window=provider.wire != "offline", **_own(provider.models.get(model, {})))
 
 
 def known(model: str) -> ModelProfile:

@@ -1,4 +1,5 @@
-"""Any schedule of calls, answers, interrupts and crashes: the wire stays paired, and the log means the live state."""
+"""Any schedule of calls, answers, interrupts, crashes and summaries: the wire stays paired, and the log means the live
+state."""
 
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from host.core.settings import ModelProfile, Profile
 from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import CallResult, InputRequired, Limits, Message, Text, ToolCall, ToolSpec
+from host.engine.compaction import PROMPT
 from host.engine.session import Model, Session, Setup
 from host.engine.turn import live
 from host.providers.scripted import Scripted
@@ -109,6 +111,7 @@ DOINGS = [
     "release",
     "wait",
     "leave",
+    "compact",
     "read-only",
 ]
 OPS = st.lists(
@@ -127,14 +130,16 @@ RULES = (
 class Bench:
     """One session that may die and come back."""
 
-    def __init__(self, folder: Path, turns) -> None:
-        self.folder, self.turns, self.asked = folder, turns, 0
+    def __init__(self, folder: Path, turns, window: int) -> None:
+        self.folder, self.turns, self.window, self.asked = folder, turns, window, 0
         self.ledger: dict[str, int] = {}
         self.gate = [anyio.Event()]
         self.session: Session
 
     def answer(self, request) -> Message:
         check_messages(request.messages)
+        if request.system == PROMPT:
+            return Message("assistant", (Text("notes"),))
         wanted = self.turns[self.asked] if self.asked < len(self.turns) else []
         self.asked += 1
         calls = tuple(
@@ -151,7 +156,7 @@ class Bench:
         provider = Scripted(self.answer)
 
         async def model_for(name: str) -> Model:
-            return Model(provider, name, ModelProfile())
+            return Model(provider, name, ModelProfile(context=self.window))
 
         profile = Profile("p", ("one", "two"), rules=RULES, limits=Limits(turns=8))
         setup = Setup(profile, model_for, lambda name: None, lambda state: None, Secrets({}))
@@ -204,6 +209,8 @@ class Bench:
                 self.gate[0] = anyio.Event()
             case "leave":
                 session.leave()
+            case "compact":
+                session.submit(ev.Compact())
 
 
 async def steps(count: int) -> None:
@@ -211,8 +218,8 @@ async def steps(count: int) -> None:
         await checkpoint()
 
 
-async def play(folder: Path, turns, ops) -> None:
-    bench = Bench(folder, turns)
+async def play(folder: Path, turns, ops, window: int) -> None:
+    bench = Bench(folder, turns, window)
     ops = [("say", 30), *ops]
     with anyio.fail_after(30):
         while True:
@@ -243,11 +250,15 @@ async def play(folder: Path, turns, ops) -> None:
 
 
 @settings(max_examples=150)
-@given(TURNS, OPS)
-@example([[("one__change", "lost", None)] * 2], [("accept", 1)])  # the second must not run on the first's decision
+@given(TURNS, OPS, st.sampled_from([128_000, 60, 30]))
 @example(
-    [[("one__wipe", "mid", None), ("one__change", "ok", None)]], [("read-only", 20), ("accept", 20), ("accept", 20)]
+    [[("one__change", "lost", None)] * 2], [("accept", 1)], 128_000
+)  # the second must not run on the first's decision
+@example(
+    [[("one__wipe", "mid", None), ("one__change", "ok", None)]],
+    [("read-only", 20), ("accept", 20), ("accept", 20)],
+    128_000,
 )
-def test_any_schedule_keeps_the_wire_paired_and_the_fold_true(turns, ops):
+def test_any_schedule_keeps_the_wire_paired_and_the_fold_true(turns, ops, window):
     with tempfile.TemporaryDirectory() as folder:
-        anyio.run(play, Path(folder), turns, ops)
+        anyio.run(play, Path(folder), turns, ops, window)
