@@ -116,11 +116,14 @@ class Client:
 
         refusals = 0
         while True:
-            body = self._body(replace(request, tools=tools), profile)
+            content = self._body(replace(request, tools=tools), profile)
+            body = dumps(content)
             try:
                 reply = await with_retries(attempt, lambda: not streamed, self._patience)
             except Refused as error:
-                bad = blamed(error.words, tools)
+                sent = [tool.get("name") or tool["function"]["name"] for tool in content.get("tools", ())]
+                name = blamed(error.words, sent)
+                bad = next((spec for spec in tools if spec.name == name), None)
                 if bad is None or refusals == MOST_REFUSED:
                     raise
                 refusals += 1
@@ -156,10 +159,10 @@ class Client:
         except Unfit as error:
             return str(error)
 
-    def _body(self, request: Request, profile: ModelProfile) -> bytes:
+    def _body(self, request: Request, profile: ModelProfile) -> dict[str, Any]:
         key = request.session, request.model
         memo = self._memos.pop(key, None) or Memo()
-        body = dumps(self.wire.to_wire(request, profile, memo))
+        body = self.wire.to_wire(request, profile, memo)
         memo.sent()
         if request.session:
             self._memos[key] = memo

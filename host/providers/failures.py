@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from host.core.errors import ProviderError
-from host.core.types import ToolSpec
 from host.providers.retry import retry_after
 
 _PASSING = (
@@ -25,7 +24,7 @@ _PASSING = (
 )
 _LOCKED = ("authentication_error", "permission_error", "invalid_api_key")
 _SPENT = ("insufficient_quota", "billing_error")
-_PLACE = re.compile(r"\btools?(?:\.|\[)(\d+)")
+_PLACE = re.compile(r"(?<![\w.\]])tools?(?:\.|\[)(\d+)")
 
 
 class Refused(ProviderError):
@@ -112,9 +111,10 @@ def passing(*codes: Any) -> bool:
     return any(code in _PASSING or code in (408, 429) or (isinstance(code, int) and code >= 500) for code in codes)
 
 
-def blamed(words: str, tools: Sequence[ToolSpec]) -> ToolSpec | None:
-    """The one tool whose definition a server complains of, by its name or its place; None if it is not told."""
-    named = [spec for spec in tools if re.search(rf"(?<![\w-]){re.escape(spec.name)}(?![\w-])", words)]
+def blamed(words: str, tools: Sequence[str]) -> str | None:
+    """The one of these tools, in the order they were sent, whose definition a server complains of, by its name or its
+    place; None if it is not told."""
+    named = [name for name in tools if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words)]
     if len(named) == 1:
         return named[0]
     place = _PLACE.search(words)
