@@ -10,11 +10,12 @@ from pairing import check_messages
 from host.core import events as ev
 from host.core.context import weight
 from host.core.errors import ProviderError
+from host.core.outline import outlined, plain
 from host.core.settings import ModelProfile, Profile
 from host.core.source import Round
 from host.core.state import State, fold
 from host.core.text import Secrets
-from host.core.types import CallResult, Limits, Message, Text, ToolCall, ToolSpec, Usage
+from host.core.types import CallResult, Large, Limits, Message, Text, ToolCall, ToolSpec, Usage
 from host.engine.compaction import PROMPT
 from host.engine.session import Model, Session, Setup
 from host.engine.turn import live
@@ -22,7 +23,8 @@ from host.providers.base import Reply
 from host.providers.scripted import Scripted
 from host.store.log import Log
 
-SIZE = {"type": "object", "properties": {"size": {"type": "integer"}}}
+KEY = "sk-canary-0123456789"
+SIZE = {"type": "object", "properties": {"size": {"type": "integer"}, "edge": {"type": "integer"}}}
 SPEC = ToolSpec("s__say", "s", "say", "", SIZE, digest="d", effect="read", open=False, confirmed=True)
 TOO_LONG = "provider mine: HTTP 400: This model's maximum context length is 4096 tokens"
 
@@ -34,6 +36,12 @@ class Source:
 
     async def call(self, spec, arguments, round, progress, ask):
         await checkpoint()
+        if "edge" in arguments:
+            text = "x" * (arguments["edge"] - 5) + KEY + "z" * 300_000
+            content = {"type": "text", "text": text}
+            return CallResult(
+                large=Large(ev.dumps({"content": [content]}), tuple(plain(outlined([Text(text)], 32_000))))
+            )
         text = f"result of {arguments['size']} " + "x" * arguments["size"]
         return CallResult("ok", ({"type": "text", "text": text},))
 
@@ -101,7 +109,7 @@ async def opened(folder, model, window, limits=None):
     session = Session(
         log,
         fold("s", stored) if stored else State(session="s"),
-        Setup(profile, model_for, lambda name: None, lambda state: None, Secrets({})),
+        Setup(profile, model_for, lambda name: None, lambda state: None, Secrets({"key": KEY})),
     )
     session.servers = Servers()
     session.attended = False
@@ -325,5 +333,26 @@ def test_the_results_of_one_step_share_a_budget(tmp_path):
             assert all(size > 4000 for size in sizes[:3])
             assert sum(sizes) < 4 * 4000 + 12 * 600
             assert Limits().result_tokens == 8000
+
+    run(main)
+
+
+def test_a_secret_on_the_edge_of_what_is_shown_is_in_no_part_of_a_large_result(tmp_path):
+    async def main():
+        edges = (24_000, 32_000, 308_000)
+        calls = tuple(ToolCall(f"c{edge}", "s__say", {"edge": edge}) for edge in edges)
+
+        def model(request):
+            return Message("assistant", calls if len(request.messages) == 1 else (Text("done"),))
+
+        async with opened(tmp_path, model, 1_000_000) as session:
+            await say(session, "go")
+            assert all(text.startswith("x" * 23_990) for text in results(session.state.messages))
+            assert events(session, ev.CallFinished)
+            bodies = [row.body for row in session.log.read()]
+            assert sum(body.count("⟦secret:key⟧".encode()) for body in bodies) == 3
+        stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+        assert max(map(len, stored)) > 300_000
+        assert not [body for body in [*stored, *bodies] if b"sk-ca" in body]
 
     run(main)
