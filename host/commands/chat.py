@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,6 @@ from host.core.types import SessionRow
 from host.frontends.handle import Door, Handle
 from host.store.host import HostStore
 
-INTERRUPTED = 130
 SHOWN = 20
 PATIENCE = 10.0
 """Seconds that a person's prompt waits for late servers once one is ready."""
@@ -40,31 +40,45 @@ async def _chat(options: argparse.Namespace, begun: Begun) -> int:
 
     painted = anyio.Event()
     door = LateDoor(painted)
-    code = INTERRUPTED
+    ended = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        chatting = anyio.CancelScope()
-        tasks.start_soon(_host, options, begun, door, chatting)
-        with chatting:
-            code = await run_chat(
-                door,
-                prompt=" ".join(options.words) or None,
-                resume=begun.resume,
-                profile=options.profile,
-                title=options.title if "title" in options else "agent-host",
-                notice="\n".join(begun.notices),
-                on_painted=painted.set,
-            )
+        tasks.start_soon(_host, options, begun, door, ended)
+        code = await run_chat(
+            door,
+            ended,
+            prompt=" ".join(options.words) or None,
+            resume=begun.resume,
+            profile=options.profile,
+            title=options.title if "title" in options else "agent-host",
+            notice="\n".join(begun.notices),
+            on_painted=painted.set,
+        )
         painted.set()
         door.left.set()
+        ended.set()
     return code
 
 
-async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor, chatting: anyio.CancelScope) -> None:
+async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor, ended: anyio.Event) -> None:
     """The host behind the door: begun once the first frame is painted, ended when the chat is left. A signal ends
     the host first, and then the chat."""
-    await late.painted.wait()
-    if late.left.is_set():
-        return
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_signalled, ended)
+        await late.painted.wait()
+        if not late.left.is_set() and not ended.is_set():
+            await _served(options, begun, late, ended)
+        await ended.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def _signalled(ended: anyio.Event) -> None:
+    """End the chat at a signal that comes before the host is there to be told of it."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            ended.set()
+
+
+async def _served(options: argparse.Namespace, begun: Begun, late: LateDoor, ended: anyio.Event) -> None:
     try:
         serving = await to_thread.run_sync(_import_engine)
 
@@ -75,7 +89,7 @@ async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor, chatt
 
         run_options = replace(serving.run_options(options, begun, attended=True), patience=PATIENCE)
         await serving.serve(begun, run_options, front_end)
-        chatting.cancel()
+        ended.set()
     except HostError as error:
         late.fail(error)
     finally:

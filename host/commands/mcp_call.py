@@ -22,7 +22,7 @@ from host.commands.mcp import as_json
 from host.commands.mcp_answer import answer
 from host.commands.mcp_inspect import chosen
 from host.commands.serve import OnOpen, run_options, serve
-from host.commands.start import Begun, begin, terminal_ask
+from host.commands.start import BY_HAND, Begun, begin, terminal_ask
 from host.config.problems import nearest
 from host.core import events as ev
 from host.core.catalog import exposed_name
@@ -35,7 +35,6 @@ from host.frontends.handle import Door, Handle
 from host.frontends.headless import Outcome
 from host.providers.base import OnDelta, Reply, Request
 
-MODEL = "command-line/mcp"
 FAILED, UNAVAILABLE = 1, 7
 WRITE = {"call": "NAME TOOL [--args JSON]", "read": "NAME URI", "prompt": "NAME PROMPT [--args JSON]"}
 
@@ -49,7 +48,7 @@ def main(options: argparse.Namespace) -> int:
     begun = begin(options, terminal_ask(options), talks=False)
     chosen(begun, name)
     begun = only(begun, name, options.profile or "default")
-    given = replace(run_options(options, begun, attended), model=MODEL)
+    given = replace(run_options(options, begun, attended), model=BY_HAND)
     if options.action == "prompt":
         return anyio.run(_run, begun, given, partial(_prompt, options, name, what, arguments))
     if options.action == "read":
@@ -77,7 +76,7 @@ def only(begun: Begun, name: str, profile: str) -> Begun:
         raise ConfigError(f"profile {profile} does not have the server {name}; -p names another profile")
     server = replace(config.servers[name], required=True)
     alone = replace(base, servers=(name,), prompt="", recording=None, fallback=())
-    return replace(begun, config=replace(config, servers={name: server}, profiles={profile: alone}, model=MODEL))
+    return replace(begun, config=replace(config, servers={name: server}, profiles={profile: alone}, model=BY_HAND))
 
 
 @dataclass(slots=True)

@@ -21,6 +21,9 @@ from host.share import base_prompt
 from host.store.files import Place
 from host.store.host import HostStore
 
+BY_HAND = "command-line/mcp"
+"""What stands in a model's place in sessions of `agent-host mcp call | read | prompt`: nobody to talk to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -73,7 +76,7 @@ def resumed(options: argparse.Namespace, home: Path) -> str | None:
     if options.latest:
         store = HostStore(home)
         try:
-            latest = store.latest(options.profile)
+            latest = store.latest(options.profile, besides=BY_HAND)
         finally:
             store.close()
         if latest is None:

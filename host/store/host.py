@@ -68,9 +68,9 @@ class HostStore:
         found = self._run("SELECT id, title, profile, model, at, turns, usd, state FROM session ORDER BY at DESC, id")
         return [self._now(SessionRow(*row)) for row in found]
 
-    def latest(self, profile: str | None = None) -> str | None:
-        """The id of the newest session whose log is there, of one profile or of any."""
-        rows = (row for row in self.sessions() if profile is None or row.profile == profile)
+    def latest(self, profile: str | None = None, besides: str | None = None) -> str | None:
+        """The id of the newest session whose log is there, of one profile or of any, `besides` those of one model."""
+        rows = (row for row in self.sessions() if (profile is None or row.profile == profile) and row.model != besides)
         return next((row.id for row in rows if Place(self._folder, row.id).db.exists()), None)
 
     def forget(self, id: str) -> None:

@@ -44,6 +44,7 @@ def test_the_latest_is_one_that_can_be_resumed(tmp_path):
             put(store, session, at, profile)
             Log.create(tmp_path, session).close()
         assert (store.latest(), store.latest("p"), store.latest("q"), store.latest("r")) == ("c", "a", "c", None)
+        assert store.latest(besides="openai/m") is None
         delete_log(tmp_path, "c")
         assert (store.latest(), store.latest("q")) == ("b", "b")
 

@@ -325,7 +325,7 @@ def test_a_prompt_that_was_just_used_keeps_the_focus_while_it_is_used() -> None:
         await stage.press("y")
         assert (stage.prompt, stage.answers) == ("y", [])
         stage.wait(5)
-        await stage.pilot.pause(0.5)
+        await stage.until(lambda: stage.app.chat.offer is None)
         assert stage.app.chat.prompt.has_focus
 
     play(FakeDoor(items[:-2]), scene)
@@ -355,8 +355,8 @@ def test_who_went_back_to_the_prompt_is_not_called_again() -> None:
         await stage.reviewing()
         await stage.press("f5")
         stage.wait(5)
-        await stage.pilot.pause(0.5)
         assert stage.app.chat.prompt.has_focus
+        assert stage.app.chat.offer is None
 
     play(FakeDoor(asking(REPLY)), scene)
 

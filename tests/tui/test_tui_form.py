@@ -84,6 +84,17 @@ def test_what_does_not_fit_is_told_at_its_field_and_not_sent() -> None:
     play(form(), scene, size=(100, 40))
 
 
+def test_tab_goes_round_in_a_form_and_f10_still_sends_it() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.reviewing()
+        await stage.press("tab", "tab", "tab", "3", "tab", "tab", "tab")
+        assert stage.panel.has_focus_within
+        await stage.press("shift+tab", "h", "i", "tab", "f10")
+        assert [(answer.content["parcels"], answer.content["notes"]) for answer in stage.answers] == [(3, "hi")]
+
+    play(form(), scene)
+
+
 @pytest.mark.parametrize(("key", "action"), [("f9", "decline"), ("escape", "cancel")])
 def test_a_form_is_declined_or_cancelled_by_keys_that_are_no_letters(key: str, action: str) -> None:
     async def scene(stage: Stage) -> None:

@@ -31,6 +31,10 @@ class BrokenDoor(FakeDoor):
 async def main():
     door = BrokenDoor() if sys.argv[1] == "broken" else FakeDoor()
     try:
+        if sys.argv[1] == "cancelled":
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                return await run_chat(door)
         return await run_chat(door)
     finally:
         print("closed", door.closed)
@@ -78,6 +82,12 @@ def test_leaving_closes_the_session_and_gives_the_terminal_back() -> None:
     code, written = run("whole", until="ready", keys=b"\x04")
     assert code == 0
     assert "closed ['session-1']" in written
+    assert written.rindex("\x1b[?1049l") > written.rindex("\x1b[?1049h")
+
+
+def test_who_is_cancelled_while_it_starts_gives_the_terminal_back_too() -> None:
+    code, written = run("cancelled")
+    assert code == 130
     assert written.rindex("\x1b[?1049l") > written.rindex("\x1b[?1049h")
 
 

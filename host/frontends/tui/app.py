@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+import anyio
 from rich.segment import Segments
 from rich.text import Text
 from textual.app import App
@@ -18,6 +19,7 @@ from host.frontends.tui.chat import Chat
 from host.frontends.tui.link import Link
 from host.frontends.tui.question import Clock
 
+INTERRUPTED = 130
 CALM = Theme(
     name="calm",
     primary="#82aaff",
@@ -113,11 +115,27 @@ class ChatApp(App[int]):
         self._close_messages_no_wait()
 
 
-async def run_chat(door: Door, **options: Any) -> int:
-    """Run the chat until the user leaves; the exit code. A crash of the terminal is 1."""
+async def run_chat(door: Door, ended: anyio.Event | None = None, **options: Any) -> int:
+    """Run the chat until the user leaves, or the host has `ended`; the exit code. A crash of the terminal is 1.
+
+    Also who is cancelled leaves as a user would: only Textual itself gives the terminal back.
+    """
     app = ChatApp(door, **options)
-    try:
-        await app.run_async()
-    finally:
-        await app.link.close()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_leave, app, ended or anyio.Event())
+        try:
+            with anyio.CancelScope(shield=True):
+                await app.run_async()
+        finally:
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await app.link.close()
     return app.return_code or 0
+
+
+async def _leave(app: ChatApp, ended: anyio.Event) -> None:
+    try:
+        await ended.wait()
+    finally:
+        if app.return_code is None:
+            app.exit(INTERRUPTED, INTERRUPTED)

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 
 from host.core import events as ev
 from host.frontends.tui.bars import Bar, header, queued, status, welcome
@@ -58,6 +59,7 @@ class Chat(Screen[None]):
         self._dirty: list[str] = []
         self._pending = False
         self.panel: Panel | None = None
+        self.offer: Timer | None = None
         self.transcript = Transcript(link.view)
         self.prompt = Prompt(clock, self._unqueue)
         self.welcome = Drawn(lambda width: welcome(link, title, width), id="welcome")
@@ -139,18 +141,18 @@ class Chat(Screen[None]):
         elif self.focused is None:
             self.prompt.focus()
         if not focus:
-            self.set_timer(DEAD, self._offer_focus)
+            self.offer = self.set_timer(DEAD, self._offer_focus)
 
     def _offer_focus(self) -> None:
         """A prompt that was used when the panel came and is empty and idle by now gives the focus away, once."""
-        panel = self.panel
+        panel, self.offer = self.panel, None
         if panel is None or panel.has_focus_within or panel.left or self.prompt.text:
             return
         if self._may_take_focus():
             panel.begin()
             panel.focus()
         else:
-            self.set_timer(DEAD, self._offer_focus)
+            self.offer = self.set_timer(DEAD, self._offer_focus)
 
     def _may_take_focus(self) -> bool:
         reviewing = self.panel is not None and self.panel.has_focus_within

@@ -77,6 +77,8 @@ class Form(Panel):
         Binding("f10", "send_form", "Send"),
         Binding("f9", "decline", "Decline"),
         Binding("escape", "cancel", "Cancel"),
+        Binding("tab", "field(1)", "Next field", show=False),
+        Binding("shift+tab", "field(-1)", "Previous field", show=False),
     ]
 
     def __init__(self, asked: Asked, place: tuple[int, int], submit: Submit, clock: Clock) -> None:
@@ -106,6 +108,12 @@ class Form(Panel):
         """The first field takes the focus; nothing typed there can answer the question."""
         if self.rows:
             self.rows[0].control.focus()
+
+    def action_field(self, step: int) -> None:
+        """From field to field and round again: who fills in a form stays in it, and F10 sends it from anywhere."""
+        here = next((number for number, row in enumerate(self.rows) if row.control.has_focus), -1)
+        if self.rows:
+            self.rows[(here + step) % len(self.rows)].control.focus()
 
     def action_send_form(self) -> None:
         if not self.armed:
