@@ -89,10 +89,12 @@ async def _served(options: argparse.Namespace, begun: Begun, late: LateDoor, end
 
         run_options = replace(serving.run_options(options, begun, attended=True), patience=PATIENCE)
         await serving.serve(begun, run_options, front_end)
-        ended.set()
     except HostError as error:
         late.fail(error)
+    else:
+        ended.set()
     finally:
+        late.end()
         gc.enable()
 
 
@@ -121,13 +123,19 @@ class LateDoor:
         self._error = error
         self._ready.set()
 
+    def end(self) -> None:
+        """There is no host behind it any more."""
+        self._door = None
+
     async def open(self, resume: str | None = None, profile: str | None = None) -> Handle:
         handle = await (await self._behind()).open(resume=resume, profile=profile)
         self._on_open()
         return handle
 
     async def close(self, handle: Handle) -> None:
-        await (await self._behind()).close(handle)
+        """A host that has ended has closed its sessions."""
+        if self._door is not None:
+            await self._door.close(handle)
 
     async def sessions(self) -> list[SessionRow]:
         return await (await self._behind()).sessions()
