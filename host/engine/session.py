@@ -13,8 +13,7 @@ import anyio
 from anyio import to_thread
 
 from host.core import events as ev
-from host.core.catalog import Costs, by_server
-from host.core.context import Account, account, tokens
+from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile, Profile
@@ -26,6 +25,7 @@ from host.core.types import Contents, Grant, Large, Text, ToolSpec, Usage
 from host.engine.feed import Feed, Item
 from host.engine.inbox import take
 from host.engine.offer import Offer, abouts, offer
+from host.engine.queries import answer
 from host.providers.base import Provider
 from host.servers.builtin import Builtin
 from host.servers.finder import Listing
@@ -80,9 +80,9 @@ class Session:
 
     def __init__(self, log: Log, state: State, setup: Setup) -> None:
         self.log, self.state, self.setup = log, state, setup
-        self._since = log.seq
+        self.since = log.seq
         self.servers: SessionServers
-        self.builtin = Builtin(self._read_resource, self._result_at, self._listing)
+        self.builtin = Builtin(self._read_resource, self.result_at, self._listing)
         self.costs = Costs()
         self.attended = True
         self.going = False
@@ -277,41 +277,19 @@ class Session:
     # --- door three: queries
 
     async def ask(self, query: str, **parameters: Any) -> Any:
-        match query:
-            case "servers":
-                return list(self.servers.statuses.values())
-            case "tools":
-                return self.offer().tools
-            case "state":
-                return self.state
-            case "since":
-                return self._since
-            case "context":
-                return self._context()
-            case "result":
-                return await self._result_at(parameters["seq"])
-            case "tool":
-                wanted = (parameters["server"], parameters["name"])
-                return next((s for s in self.servers.tools() if (s.server, s.remote_name) == wanted), None)
-            case "prompt":
-                return await self.servers.get_prompt(parameters["server"], parameters["name"], parameters["arguments"])
-        raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result, context, tool, prompt")
+        return await answer(self, query, parameters)
 
     # --- what a turn needs
 
     def offer(self) -> Offer:
         """What the model is offered now."""
-        model = self._models.get(self.state.model)
-        window = model.profile.context if model else ModelProfile().context
+        window = self.known_model().context
         return offer(self.state, self.setup.profile.prompt, self.servers, self.builtin, window, self.costs)
 
-    def _context(self) -> Account:
-        """Where the tokens of the next request are."""
-        model, state, offer = self._models.get(self.state.model), self.state, self.offer()
-        profile = model.profile if model else ModelProfile()
-        sent, deferred = by_server(offer.tools, self.costs), by_server(offer.deferred, self.costs)
-        system = tokens(offer.system)
-        return account(state.messages, state.load, profile.context, profile.max_output, system, sent, deferred)
+    def known_model(self) -> ModelProfile:
+        """What is known of the model now: until it was first asked, what is safe to assume."""
+        model = self._models.get(self.state.model)
+        return model.profile if model else ModelProfile()
 
     def spec(self, name: str) -> ToolSpec | None:
         return self.servers.spec(name) or next((s for s in self.builtin.tools(True) if s.name == name), None)
@@ -359,7 +337,7 @@ class Session:
     async def _read_resource(self, server: str, uri: str) -> Contents:
         return await self.servers.read_resource(server, uri)
 
-    async def _result_at(self, seq: int) -> bytes | None:
+    async def result_at(self, seq: int) -> bytes | None:
         """The stored body of the result that came as event `seq`, whole."""
         rows = await to_thread.run_sync(read_log, self.log.folder, self.session, seq - 1, seq)
         return rows[0].body if rows and rows[0].kind == ev.CallFinished.kind else None
