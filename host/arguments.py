@@ -164,11 +164,20 @@ def _session(parser: argparse.ArgumentParser) -> None:
     _output(parser)
 
 
+OUTCOMES = ("ok", "error", "denied", "declined", "interrupted", "unknown", "open")
+
+
 def _audit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("show", "verify", "export"))
-    parser.add_argument("ids", metavar="ID", nargs="*")
-    parser.add_argument("--format", choices=("md", "json", "jsonl"), default="jsonl", help="of an export")
-    parser.add_argument("--json", action="store_true", help="the findings of verify as JSON")
+    add = parser.add_argument
+    add("action", choices=("show", "verify", "export"))
+    add("ids", metavar="ID", nargs="*", help="sessions; none: the latest, for verify all")
+    add("--all", action="store_true", help="show or export all sessions")
+    add("--server", metavar="GLOB", help="show the calls of these servers only")
+    add("--tool", metavar="GLOB", help="show the calls of these tools only")
+    add("--outcome", choices=OUTCOMES, help="show the calls that ended so")
+    add("--format", choices=("jsonl", "json", "md"), default="jsonl", help="of an export")
+    add("--mask", action="store_true", help="export without what was said and sent: lengths in place of texts")
+    add("--json", action="store_true", help="show: one call a line; verify: the findings")
     _output(parser)
 
 

@@ -9,12 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from host.arguments import UsageError
-from host.commands.session import EXPORTS, loaded, write
+from host.commands.session import EXPORTS, latest, write
 from host.commands.start import must_exist
 from host.config import environment
 from host.core.text import safe
-from host.store import audit
+from host.store.audit import Only, audit_rows, load
+from host.store.export import export_records, masked
 from host.store.log import verify
+from host.store.shown import show_text
 
 DAMAGED = 8
 
@@ -23,13 +25,39 @@ def main(options: argparse.Namespace) -> int:
     home = environment().state_folder
     if options.action == "verify":
         return _verify(home, options)
-    for recorded in loaded(home, options.ids):
-        if options.action == "export":
-            write(EXPORTS[options.format](recorded), options.output)
-        else:
-            whole = not verify(home, recorded[0].session)[1] if recorded else None
-            write(audit.show_text(recorded, whole), options.output)
+    for id in options.ids:
+        must_exist(home, id)
+    show = _show if options.action == "show" else _export
+    told = "".join(show(home, id, options) for id in _wanted(home, options))
+    write(told, options.output)
     return 0
+
+
+def _wanted(home: Path, options: argparse.Namespace) -> list[str]:
+    """The sessions that are named, else all or the latest."""
+    if options.all:
+        return sorted(path.stem for path in (home / "sessions").glob("*.db"))
+    return options.ids or [latest(home)]
+
+
+def _show(home: Path, id: str, options: argparse.Namespace) -> str:
+    recorded = load(home, id)
+    whole = not verify(home, id)[1]
+    only = Only(options.server or "*", options.tool or "*", options.outcome or "")
+    if options.json or options.output_format == "json":
+        rows = [asdict(row) | {"verified": whole} for row in audit_rows(recorded) if only.takes(row)]
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return show_text(recorded, whole, None if only == Only() else only)
+
+
+def _export(home: Path, id: str, options: argparse.Namespace) -> str:
+    recorded = load(home, id)
+    if options.mask and options.format != "jsonl":
+        raise UsageError("--mask is for --format jsonl")
+    if options.format != "jsonl":
+        return EXPORTS[options.format](recorded)
+    lines = export_records(recorded)
+    return "".join(f"{masked(line)}\n" for line in lines.splitlines()) if options.mask else lines
 
 
 def _verify(home: Path, options: argparse.Namespace) -> int:

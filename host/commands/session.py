@@ -13,21 +13,21 @@ from host.arguments import UsageError
 from host.commands.start import must_exist
 from host.config import environment
 from host.core.errors import StoreError
-from host.core.events import Recorded
 from host.core.text import safe
 from host.core.types import SessionRow
 from host.store import audit
+from host.store.export import export_json, export_jsonl, export_markdown
 from host.store.host import HostStore
 from host.store.log import delete_log
 
-EXPORTS = {"md": audit.export_markdown, "json": audit.export_json, "jsonl": audit.export_jsonl}
+EXPORTS = {"md": export_markdown, "json": export_json, "jsonl": export_jsonl}
 
 
 def main(options: argparse.Namespace) -> int:
     home = environment().state_folder
     if options.action == "list":
         return _list(home, options.output_format)
-    ids = options.ids or ([_latest(home)] if options.action != "delete" else [])
+    ids = options.ids or ([latest(home)] if options.action != "delete" else [])
     if not ids:
         raise UsageError("session delete needs an ID; agent-host session list shows them")
     for id in ids:
@@ -39,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
         if options.action == "export":
             write(EXPORTS[options.format](recorded), options.output)
         else:
-            write(safe(audit.export_markdown(recorded), keep_newlines=True), options.output)
+            write(safe(export_markdown(recorded), keep_newlines=True), options.output)
     return 0
 
 
@@ -74,22 +74,16 @@ def _delete(home: Path, ids: Sequence[str]) -> int:
     return 0
 
 
-def _latest(home: Path) -> str:
+def latest(home: Path) -> str:
+    """The newest session. Raises UsageError where there is none."""
     store = HostStore(home)
     try:
-        latest = store.latest()
+        found = store.latest()
     finally:
         store.close()
-    if latest is None:
+    if found is None:
         raise UsageError("there is no session yet")
-    return latest
-
-
-def loaded(home: Path, ids: Sequence[str]) -> list[list[Recorded]]:
-    """The events of some sessions, or of the latest. Raises UsageError for an id that names none."""
-    for id in ids:
-        must_exist(home, id)
-    return [audit.load(home, id) for id in ids or [_latest(home)]]
+    return found
 
 
 def write(text: str, output: Path | None) -> None:

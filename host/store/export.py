@@ -1,15 +1,25 @@
-"""A session for elsewhere: as a document to read, as one JSON object, as JSON lines. Pure."""
+"""A session for elsewhere: as a document to read, as one JSON object, as JSON lines, as records for an audit. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from host.core import events as ev
 from host.core.events import Recorded
 from host.core.text import safe
 from host.core.types import Part, Text, ToolCall
+
+# What a masked record keeps: fields that name, number and judge; of a message's parts, what they are.
+_KEPT = {
+    "v", "session", "seq", "at", "kind", "profile", "model", "servers", "mode", "host", "stop", "usage", "request",
+    "code", "call_id", "tool", "server", "remote_name", "verdict", "rules", "effect", "open", "digest", "grantable",
+    "request_id", "about", "step", "action", "by", "round", "key", "outcome", "is_error", "milliseconds", "cause",
+    "found", "added", "removed", "changed", "through_seq", "target",
+}  # fmt: skip
+_NAMES = {"kind", "id", "name", "maker"}
 
 
 def export_json(recorded: Sequence[Recorded]) -> str:
@@ -22,6 +32,35 @@ def export_json(recorded: Sequence[Recorded]) -> str:
 def export_jsonl(recorded: Iterable[Recorded]) -> str:
     """The session as its events, one to a line, as they are printed live."""
     return "".join(ev.envelope(item).decode() + "\n" for item in recorded)
+
+
+def export_records(recorded: Iterable[Recorded]) -> str:
+    """The session as records for an audit: one canonical line each, keys sorted, all of it printable ASCII, so that
+    nothing in it can end a line, begin another or steer a terminal."""
+    return "".join(f"{_ascii(json.loads(ev.envelope(item)))}\n" for item in recorded)
+
+
+def _ascii(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def masked(record: str) -> str:
+    """A line of `export_records` without what was said and sent: each text in it as its length, each number as such."""
+    body = json.loads(record)
+    return _ascii({key: value if key in _KEPT else _mask(value, key == "parts") for key, value in body.items()})
+
+
+def _mask(value: Any, parts: bool = False) -> Any:
+    match value:
+        case dict():
+            return {k: v if parts and k in _NAMES else _mask(v) for k, v in value.items()}
+        case list():
+            return [_mask(item, parts) for item in value]
+        case str():
+            return f"⟦text {len(value)}⟧"
+        case bool() | None:
+            return value
+    return "⟦number⟧"
 
 
 def export_markdown(recorded: Sequence[Recorded]) -> str:

@@ -2,17 +2,22 @@
 
 import json
 from contextlib import closing
+from typing import get_args
 
 import jsonschema_rs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from host import cli
+from host.arguments import OUTCOMES, parse
 from host.core import events as ev
 from host.core.events import Recorded
-from host.core.types import Opaque, Text, ToolCall, Usage
-from host.store.audit import NOBODY, audit_rows, export_json, export_jsonl, export_markdown, load, show_text
+from host.core.types import Opaque, Outcome, Text, ToolCall, Usage
+from host.store.audit import NOBODY, Only, audit_rows, load
+from host.store.export import export_json, export_jsonl, export_markdown, export_records, masked
 from host.store.log import Log
+from host.store.shown import show_text
 
 AT = "2026-11-22T12:00:00.{:03}Z"
 OPENED = ev.SessionOpened("shop", "openai/m", ("crm", "kb"))
@@ -60,9 +65,9 @@ def test_a_call_that_was_asked_for_and_approved_once():
     )  # fmt: skip
     (row,) = audit_rows(log)
     assert brief([row]) == [(4, {"amount": 20}, "ask", "user", "once", "ok", "k1", False)]
-    assert (row.tool, row.rules, row.reason, row.milliseconds, row.at) == (
-        "crm__refund", ("r1",), "writes", 12, AT.format(4),
-    )  # fmt: skip
+    assert (row.session, row.server, row.remote_name, row.effect) == ("s1", "crm", "refund", "destructive")
+    assert (row.tool, row.rules, row.reason, row.milliseconds) == ("crm__refund", ("r1",), "writes", 12)
+    assert (row.at, row.answered, row.started, row.action) == (*map(AT.format, (4, 6, 7)), "accept")
 
 
 def test_an_edited_call_shows_what_was_sent_and_a_remembered_answer_holds_for_the_next():
@@ -80,8 +85,11 @@ def test_an_edited_call_shows_what_was_sent_and_a_remembered_answer_holds_for_th
     assert brief(audit_rows(log)) == [
         (9, {"amount": 10}, "allow", "user", "edited", "error", "k1", False),
         (6, {"amount": 5}, "ask", "user", "remembered", "ok", "k2", False),
-        (16, {"amount": 5}, "allow", "user", "remembered", "ok", "k3", False),
+        (16, {"amount": 5}, "allow", "user", "granted", "ok", "k3", False),
     ]
+    (*_, last) = audit_rows(log)
+    assert log[last.grant - 1].event.remember, "the grant is the answer that gave it"
+    assert f"granted by user in event {last.grant}" in show_text(log)
 
 
 def test_calls_that_never_ran():
@@ -149,8 +157,9 @@ def test_the_table_has_a_line_for_every_event_worth_auditing():
         " 1  2026-11-22 12:00:00.001  opened       shop · openai/m · ask · crm, kb",
         " 2  2026-11-22 12:00:00.002  prompt       pay␣U+000Anow",
         " 3  2026-11-22 12:00:00.003  model        openai/m · 120 in (80 cached) · 30 out · $0.0012 · 812 ms · calls",
-        " 4  2026-11-22 12:00:00.004  call         "
-        'crm__refund ask → user (once) → ok 12 ms  {"amount":20}  [r1 · writes]',
+        ' 4  2026-11-22 12:00:00.004  call         crm__refund {"amount":20}',
+        "                                          ask [rule r1 · writes] → accepted by user at 12:00:00.006 (once)",
+        "                                          sent at 12:00:00.007 → ok after 12 ms",
         " 5  2026-11-22 12:00:00.005  question     approval crm__refund",
         " 6  2026-11-22 12:00:00.006  answer       accept by user",
         " 9  2026-11-22 12:00:00.009  question     form crm Your name?␣U+001B[2J",
@@ -206,6 +215,29 @@ def full_of(text: str) -> list[Recorded]:
     )  # fmt: skip
 
 
+@settings(deadline=None)
+@given(text=st.text(st.characters() | st.sampled_from('\x1b\x7f\x85\r\n\u2028\u202e"\\'), min_size=1))
+def test_a_record_is_one_line_of_printable_ascii_whatever_is_in_it(text):
+    lines = export_records(full_of(text)).splitlines()
+    assert len(lines) == len(full_of(text))
+    for line, item in zip(lines, full_of(text), strict=True):
+        assert line.isascii()
+        assert line.isprintable()
+        assert json.loads(line) == json.loads(ev.envelope(item))
+        assert line == json.dumps(json.loads(line), sort_keys=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def test_a_masked_record_keeps_what_happened_and_not_what_was_said():
+    lines = [masked(line) for line in export_records(EVERYTHING).splitlines()]
+    assert not [
+        line for line in lines for word in ("Ann", "pay", "paid", "On it", "private", "Your", "C-1") if word in line
+    ]
+    call = json.loads(lines[3])
+    assert (call["tool"], call["verdict"], call["rules"]) == ("crm__refund", "ask", ["r1"])
+    assert call["arguments"] == {"amount": "⟦number⟧"}
+    assert json.loads(lines[1])["parts"] == [{"kind": "text", "text": "⟦text 7⟧"}]
+
+
 def outline(document: str) -> list[str]:
     """What the document itself is made of; what it quotes lies deeper."""
     return [token.type for token in MarkdownIt().parse(document) if token.level == 0]
@@ -216,7 +248,7 @@ def outline(document: str) -> list[str]:
 def test_no_view_lets_a_text_steer_the_terminal_or_leave_its_place(text):
     table, document = show_text(full_of(text)), export_markdown(full_of(text))
     assert not (set(table) | set(document)) & set("\x1b\x9b\r\u202e\u200b")
-    assert len(table.splitlines()) == len(table.split("\n")) - 1 == 13
+    assert len(table.splitlines()) == len(table.split("\n")) - 1 == 15
     assert outline(document) == outline(export_markdown(full_of("x")))
 
 
@@ -234,3 +266,38 @@ def test_a_stored_session_is_loaded_with_its_gaps_and_odd_rows_marked(tmp_path):
     assert '{"erased":true}' in show_text(items, True)
     for export in (export_json, export_jsonl, export_markdown):
         assert "pay\\nnow" not in export(items)
+
+
+def test_the_commands_show_calls_by_server_tool_and_outcome_and_export_every_session(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AGENT_HOST_HOME", str(tmp_path))
+    for session in ("s1", "s2"):
+        with closing(Log.create(tmp_path, session)) as log:
+            log.append([(item.event.kind, ev.encode(item.event)) for item in EVERYTHING], AT.format(1))
+
+    def told(*words: str) -> str:
+        assert cli.run(parse(["audit", *words])) == 0
+        return capsys.readouterr().out
+
+    rows = [json.loads(line) for line in told("show", "--all", "--json", "--tool", "refund").splitlines()]
+    assert [(row["session"], row["server"], row["verified"]) for row in rows] == [
+        ("s1", "crm", True),
+        ("s2", "crm", True),
+    ]
+    assert told("show", "s1", "--json", "--outcome", "denied") == ""
+    assert [line.split()[0] for line in told("show", "s1", "--server", "c*").splitlines()] == [
+        "session",
+        "4",
+        "ask",
+        "sent",
+    ]
+    assert len(told("show", "s1", "--server", "c").splitlines()) == 1
+    assert "prompt" in told("show", "s1")
+    lines = [json.loads(line) for line in told("export", "--all", "--mask").splitlines()]
+    assert [(line["session"], line["seq"]) for line in lines] == [(s, n) for s in ("s1", "s2") for n in range(1, 19)]
+    assert told("export", "s1", "--format", "md").startswith("# Session s1\n")
+    assert cli.run(parse(["audit", "export", "s1", "--format", "md", "--mask"])) == cli.USAGE
+
+
+def test_every_outcome_can_be_asked_for():
+    assert set(OUTCOMES) == {*get_args(Outcome), "open"}
+    assert Only(outcome="open").takes(audit_rows(recorded(OPENED, said(call("c1")), decided("c1", {})))[0])
