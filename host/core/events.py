@@ -152,7 +152,8 @@ class CallFinished:
 
 @dataclass(frozen=True, slots=True)
 class CatalogChanged:
-    """Exposed tool names that a server gained, lost or redefined; `quarantined` are set aside, each with why."""
+    """Exposed tool names that a server gained, lost or redefined; `quarantined` are set aside, each with why. `drifts`:
+    of those that a person may accept as they are now, the `digest` to accept and the `diff` to read before."""
 
     kind: ClassVar[str] = "catalog_changed"
     server: str
@@ -160,6 +161,7 @@ class CatalogChanged:
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    drifts: Mapping[str, Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Accept:
+    """A tool that was set aside is accepted as it is now: `digest` says which definition was read."""
+
+    kind: ClassVar[str] = "accept"
+    server: str
+    tool: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     kind: ClassVar[str] = "close"
 
@@ -310,7 +322,7 @@ class Compact:
     kind: ClassVar[str] = "compact"
 
 
-Command = Say | Answer | Interrupt | Change | Compact | Close
+Command = Say | Answer | Interrupt | Change | Accept | Compact | Close
 COMMANDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(Command)}
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from host.core.policy import Rule
 from host.core.types import Effect, Limits
+
+if TYPE_CHECKING:
+    from host.core.pins import Pins
 
 Origin = Literal["admin", "user", "project"]
 Wire = Literal["responses", "chat", "messages"]
@@ -63,6 +66,16 @@ class ServerConfig:
     headers: Mapping[str, str] = field(default_factory=dict)
     oauth: OAuth = OAuth()
     tokens: Path | None = None
+
+    @property
+    def subject(self) -> str:
+        """What people's words about this server are kept under: two files may each have one of the same name."""
+        return f"{self.file}: {self.name}"
+
+    @property
+    def lock(self) -> Path:
+        """The file that pins what this server's tools are."""
+        return self.file.with_name("servers.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +145,8 @@ class Profile:
 @dataclass(frozen=True, slots=True)
 class Config:
     """All files, environment and flags as one value. `secrets` maps a name to a value that is never stored;
-    `forbid_bypass` refuses --dangerously-bypass-approvals, whoever asks."""
+    `forbid_bypass` refuses --dangerously-bypass-approvals, whoever asks; `pins` are of servers whose lock is accepted.
+    """
 
     home: Path
     model: str | None = None
@@ -144,3 +158,4 @@ class Config:
     files: tuple[Path, ...] = ()
     retention_days: int | None = None
     forbid_bypass: bool = False
+    pins: Mapping[str, Pins] = field(default_factory=dict)

@@ -27,6 +27,7 @@ ENDINGS: Mapping[str, str] = {
     "server_lost": "The server stopped during the call ({reason}). It was restarted; what it kept in memory is lost.",
     "timeout": "The call did not answer in time ({reason}) and was cancelled.",
     "definition_changed": "Not run: the definition of this tool changed since it was offered. It was set aside.",
+    "quarantined": "Not run: this tool was set aside: {reason}. Only the user can review it; go on without it.",
     "limit": "Not run: {reason}.",
     "bad_result": "The server's result could not be used ({reason}). Its effect, if any, took place.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -15,10 +16,11 @@ from anyio import to_thread
 from host import __version__
 from host.core import events as ev
 from host.core.errors import ConfigError, StoreError
+from host.core.pins import Pin, Pins
 from host.core.settings import Config, ModelProfile, Profile, ServerConfig
 from host.core.state import State, fold
 from host.core.text import Secrets
-from host.core.types import Grant, Limits, SessionRow
+from host.core.types import Grant, Limits, SessionRow, canonical
 from host.engine.session import Model, Session, Setup
 from host.engine.turn import live
 from host.providers.base import Provider
@@ -81,6 +83,7 @@ class Host:
             state = State(session=log.session)
         chosen = self._profile(profile or state.profile or None)
         configs = self._servers(chosen)
+        pins = await to_thread.run_sync(lambda: {config.name: self._pins(config) for config in configs})
         setup = self._setup(chosen, configs)
         session = Session(log, state, setup)
         session.attended = self._options.attended
@@ -88,7 +91,9 @@ class Host:
             session.emit(self._opened(chosen))
         elif changes := self._changes(state, chosen):
             session.emit(ev.SettingsChanged(changes))
-        session.servers = self._pool.servers(log.session, configs, session.on_status, session.on_tools, state.facts)
+        session.servers = self._pool.servers(
+            log.session, configs, session.on_status, session.on_tools, state.facts, pins, self._accepted
+        )
         self._open[log.session] = session
         self._tasks.start_soon(live, session)
         self._note(session.state)
@@ -114,6 +119,27 @@ class Host:
 
     def _servers(self, profile: Profile) -> list[ServerConfig]:
         return [self._config.servers[name] for name in profile.servers if self._config.servers[name].enabled]
+
+    def _pins(self, server: ServerConfig) -> Pins:
+        """What was accepted of a server: by its lock, and in this home. One whose lock was accepted once stays locked,
+        also when that file is changed or taken away."""
+        home = self._store.pins(server.subject)
+        known = self._config.pins.get(server.name) or Pins(
+            locked=bool(home) and self._store.ever_consented(str(server.lock))
+        )
+        return replace(known, home=home)
+
+    def _accepted(self, server: str, pins: Mapping[str, Pin], asked: bool) -> None:
+        """Keep for this home what counts as accepted from now on. A few rows, once a server: written at once, for a
+        definition that is not kept could change unseen before the next run."""
+        keep = self._store.accept if asked else self._store.met
+        keep(self._config.servers[server].subject, self._clean(pins), datetime.now(UTC).isoformat())
+
+    def _clean(self, pins: Mapping[str, Pin]) -> dict[str, Pin]:
+        clean = Secrets(self._config.secrets).clean
+        return {
+            name: replace(pin, definition=json.loads(clean(canonical(pin.definition)))) for name, pin in pins.items()
+        }
 
     def _setup(self, profile: Profile, configs: list[ServerConfig]) -> Setup:
         async def model_for(name: str) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from host.core import events as ev
+from host.core.errors import HostError
 from host.core.schema import arguments_problem
 from host.core.types import Text
 
@@ -23,6 +24,8 @@ def take(session: Session, command: ev.Command) -> str | None:
             return _answer(session, command)
         case ev.Change():
             return _change(session, command)
+        case ev.Accept():
+            return _accept(session, command)
         case ev.Interrupt():
             if session.state.turn is None and not session.compacting:
                 return "no turn is running"
@@ -97,4 +100,13 @@ def _change(session: Session, change: ev.Change) -> str | None:
     session.emit(ev.SettingsChanged(changes))
     if "facts" in changes:
         session.servers.set_facts(session.state.facts)
+    return None
+
+
+def _accept(session: Session, accept: ev.Accept) -> str | None:
+    try:
+        session.servers.accept(accept.server, accept.tool, accept.digest)
+    except HostError as error:
+        return str(error)
+    session.emit(ev.SettingsChanged({"accepted": {k: getattr(accept, k) for k in ("server", "tool", "digest")}}))
     return None

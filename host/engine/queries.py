@@ -20,6 +20,8 @@ async def answer(session: Session, query: str, parameters: Mapping[str, Any]) ->
             return list(session.servers.statuses.values())
         case "tools":
             return session.offer().tools
+        case "drifts":
+            return session.servers.drifts()
         case "state":
             return session.state
         case "since":
@@ -33,7 +35,8 @@ async def answer(session: Session, query: str, parameters: Mapping[str, Any]) ->
             return next((s for s in session.servers.tools() if (s.server, s.remote_name) == wanted), None)
         case "prompt":
             return await session.servers.get_prompt(parameters["server"], parameters["name"], parameters["arguments"])
-    raise HostError(f"unknown query {query!r}; known: servers, tools, state, since, result, context, tool, prompt")
+    known = "servers, tools, drifts, state, since, result, context, tool, prompt"
+    raise HostError(f"unknown query {query!r}; known: {known}")
 
 
 def _context(session: Session) -> Account:

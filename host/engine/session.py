@@ -325,6 +325,7 @@ class Session:
             tuple(name for name in known if name not in now),
             tuple(name for name in now if before.get(name, now[name]) != now[name]),
             quarantined,
+            {drift.tool: drift.told for drift in self.servers.drifts() if drift.server == server} or None,
         )
         self._digests[server] = now
         if (event.added or event.removed or event.changed or quarantined) and self.broken is None and not self.closing:

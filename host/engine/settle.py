@@ -48,6 +48,8 @@ def end_lost(session: Session, call: Call, outcome: Any) -> None:
 async def approved(session: Session, call: Call) -> bool:
     """Validate, decide and, if need be, ask. False is: the call has its end."""
     spec = session.spec(call.proposal.name)
+    if spec is None and (why := session.servers.aside(call.proposal.name)):
+        return finish(session, call, "error", "quarantined", why)
     if spec is None:
         return finish(session, call, "error", "unknown_tool", call.proposal.name)
     if call.proposal.malformed:
@@ -182,6 +184,8 @@ def ready_to_start(session: Session, call: Call) -> bool:
     decision = call.decision
     assert decision is not None
     spec = session.spec(decision.tool)
+    if spec is None and (why := session.servers.aside(decision.tool)):
+        return finish(session, call, "error", "quarantined", why)
     if spec is None:
         return finish(session, call, "error", "server_down", f"it no longer offers {decision.remote_name}")
     if spec.digest != decision.digest or session.offered.get(spec.name, spec.digest) != spec.digest:

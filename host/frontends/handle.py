@@ -29,7 +29,8 @@ class Handle(Protocol):
 
     async def ask(self, query: str, **parameters: Any) -> Any:
         """Read without a trace. `servers`: list of ServerStatus · `tools`: list of ToolSpec, as the model is
-        offered them · `state`: the live State, to look at and not to touch · `since`: seq of the last event that an
+        offered them · `drifts`: list of Drift, tools that wait to be accepted as they are now
+        · `state`: the live State, to look at and not to touch · `since`: seq of the last event that an
         earlier process wrote · `context`: the Account of where its
         tokens are · `result` (seq): the stored body of a finished call, whole, where its event is only an
         outline · `tool` (server, name): the ToolSpec of a server's tool by its own name, or None ·

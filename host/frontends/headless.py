@@ -252,7 +252,11 @@ async def _print_item(handle: Handle, item: FeedItem, output: Output) -> None:
     if isinstance(item, ServerStatus):
         if item.state == "failed":
             _tell(f"server {item.server} failed: {item.detail}")
-    elif output != "stream-json":
+        return
+    if isinstance(item, ev.Recorded) and isinstance(item.event, ev.CatalogChanged):
+        for tool, why in item.event.quarantined.items():
+            _tell(f"{item.event.server}: {tool} is set aside: {why}; agent-host lock reviews it")
+    if output != "stream-json":
         return
     elif not isinstance(item, ev.Recorded):
         _write(_one_line(ev.live(handle.session, item)))

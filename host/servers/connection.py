@@ -36,6 +36,7 @@ from host.servers.wire import UNREADABLE, first_problem, large_result
 KEY = "io.agent-host/idempotency-key"
 PAGES = 100
 RELIST_SECONDS = 30.0
+FRESH_SECONDS = 5.0
 RELISTEN = (1.0, 60.0)
 CLOSED = "Connection closed"
 
@@ -68,7 +69,7 @@ class Connection:
         self.ready = False
         self._config, self.mode, self._log = config, mode, log
         self._questions = Questions()
-        self._stale = anyio.Event()
+        self._stale, self._fresh = anyio.Event(), anyio.Event()
         self._client: Client
 
     @property
@@ -102,6 +103,7 @@ class Connection:
         await self._list()
         if self.process.ended.is_set():
             return
+        self._fresh.set()
         self.ready = True
         changed()
         async with anyio.create_task_group() as tasks:
@@ -175,6 +177,13 @@ class Connection:
             with anyio.move_on_after(RELIST_SECONDS):
                 await self._list()
                 changed()
+            if not self._stale.is_set():
+                self._fresh.set()
+
+    async def listed(self) -> None:
+        """Wait, where the server said that its list changed, until it is known how."""
+        with anyio.move_on_after(FRESH_SECONDS):
+            await self._fresh.wait()
 
     async def _listen(self) -> None:
         """Keep the modern subscription open. Its events reach `_heard` as well, which marks the listing stale."""
@@ -190,11 +199,16 @@ class Connection:
                 return  # it does not offer what its capabilities say
             await anyio.sleep(pause)
             pause = min(pause * 2, RELISTEN[1])
-            self._stale.set()
+            self._outdated()
+
+    def _outdated(self) -> None:
+        if self._fresh.is_set():
+            self._fresh = anyio.Event()
+        self._stale.set()
 
     async def _heard(self, message: IncomingMessage) -> None:
         if isinstance(message, types.ToolListChangedNotification):
-            self._stale.set()
+            self._outdated()
 
     # --- calls
 
@@ -233,7 +247,7 @@ class Connection:
         if error.data == FAILED or (error.code == types.CONNECTION_CLOSED and error.message != CLOSED):
             return CallResult("unknown", is_error=True, reason=error.message)
         if error.code == types.HEADER_MISMATCH:
-            self._stale.set()
+            self._outdated()
             return CallResult("error", is_error=True, cause="definition_changed", reason=error.message)
         if error.code == types.CONNECTION_CLOSED and error.message == CLOSED:
             with anyio.move_on_after(5):

@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
 
-from host.core.catalog import Names
+from host.core.catalog import Names, exposed_name
 from host.core.errors import HostError
+from host.core.pins import Drift, Pins
 from host.core.settings import ServerConfig
 from host.core.source import ServerStatus, ToolSource
 from host.core.types import Contents, ToolSpec
-from host.servers.supervisor import BACKOFF, Supervisor
+from host.servers.supervisor import BACKOFF, OnAccepted, Supervisor
 
 OnStatus = Callable[[ServerStatus], None]
 OnTools = Callable[[str, list[ToolSpec], dict[str, str]], None]
@@ -33,11 +35,21 @@ class SessionServers:
         on_tools: OnTools,
         facts: Mapping[str, Any],
         backoff: tuple[float, float],
+        pins: Mapping[str, Pins],
+        on_accepted: OnAccepted,
     ) -> None:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
         self._supervisors = {
-            config.name: Supervisor(config, facts, self._status_changed, partial(self._relist, config.name), backoff)
+            config.name: Supervisor(
+                config,
+                facts,
+                self._status_changed,
+                partial(self._relist, config.name),
+                backoff,
+                pins.get(config.name, Pins()),
+                on_accepted,
+            )
             for config in configs
             if config.enabled
         }
@@ -46,7 +58,7 @@ class SessionServers:
         self._names = Names()
         self._named: dict[str, list[ToolSpec]] = {name: [] for name in self._supervisors}
         self._specs: dict[str, ToolSpec] = {}
-        self._told: dict[str, tuple[list[ToolSpec], dict[str, str]]] = {}
+        self._told: dict[str, tuple[list[ToolSpec], dict[str, str], dict[str, Drift]]] = {}
 
     def start(self, tasks: TaskGroup) -> None:
         """Start all of them at once."""
@@ -60,6 +72,31 @@ class SessionServers:
     def spec(self, name: str) -> ToolSpec | None:
         """The tool of this exposed name."""
         return self._specs.get(name)
+
+    def aside(self, name: str) -> str | None:
+        """Why the tool of this exposed name is set aside, if one is."""
+        return next(
+            (
+                why
+                for server, supervisor in self._supervisors.items()
+                for tool, why in supervisor.quarantined.items()
+                if exposed_name(server, tool) == name
+            ),
+            None,
+        )
+
+    def drifts(self) -> list[Drift]:
+        """The tools that wait for a person, for nobody accepted them as they are."""
+        return [
+            drift
+            for supervisor in self._supervisors.values()
+            for drift in supervisor.drifts.values()
+            if chosen(supervisor.config, drift.tool)
+        ]
+
+    def accept(self, server: str, tool: str, digest: str) -> None:
+        """A person accepts what a tool has become. Raises HostError where it is not just that now."""
+        self._of(server).accept(tool, digest)
 
     def source(self, server: str) -> ToolSource | None:
         """Where calls to this server go; it may be starting still."""
@@ -130,8 +167,9 @@ class SessionServers:
             ]
             self._specs |= {spec.name: spec for spec in self._named[server]}
         for server in sorted(touched):
-            now = (self._named[server], dict(self._supervisors[server].quarantined))
-            if self._told.get(server, ([], {})) != now:
+            supervisor = self._supervisors[server]
+            now = (self._named[server], dict(supervisor.quarantined), supervisor.drifts)
+            if self._told.get(server, ([], {}, {})) != now:
                 self._told[server] = now
                 self._on_tools(server, list(now[0]), dict(now[1]))
 
@@ -168,9 +206,11 @@ class Pool:
         on_status: OnStatus,
         on_tools: OnTools,
         facts: Mapping[str, Any],
+        pins: Mapping[str, Pins] = MappingProxyType({}),
+        on_accepted: OnAccepted = lambda server, pins, asked: None,
     ) -> SessionServers:
-        """Start the servers of a session, all in parallel, and return at once."""
-        servers = SessionServers(configs, on_status, on_tools, facts, self._backoff)
+        """Start the servers of a session, all in parallel, and return at once. `pins`: what was accepted of each."""
+        servers = SessionServers(configs, on_status, on_tools, facts, self._backoff, pins, on_accepted)
         self._sessions = [other for other in self._sessions if not other.closed] + [servers]
         servers.start(self._tasks)
         return servers

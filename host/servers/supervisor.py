@@ -11,6 +11,7 @@ import anyio
 from anyio import to_thread
 
 from host.core.errors import HostError
+from host.core.pins import Drift, Pin, Pins, ahead, definition, judge
 from host.core.settings import ServerConfig
 from host.core.source import Ask, Progress, Round, ServerStatus
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec, canonical
@@ -26,8 +27,13 @@ QUICK_FAILURES = 5
 _FACT = re.compile(r"\$\{fact\.([A-Za-z0-9_-]+)\}")
 
 
+OnAccepted = Callable[[str, Mapping[str, Pin], bool], None]
+"""Told of definitions that count as accepted from now on: the server's name, the pins, and whether a person said so."""
+
+
 class Supervisor:
-    """A ToolSource that outlives its processes. `tools` are the last listing, also while it restarts."""
+    """A ToolSource that outlives its processes. `tools` are the last listing, also while it restarts; `drifts` are
+    tools that nobody accepted as they are."""
 
     def __init__(
         self,
@@ -35,17 +41,20 @@ class Supervisor:
         facts: Mapping[str, Any],
         on_status: Callable[[ServerStatus], None],
         on_tools: Callable[[], None],
-        backoff: tuple[float, float] = BACKOFF,
+        backoff: tuple[float, float],
+        pins: Pins,
+        on_accepted: OnAccepted,
     ) -> None:
-        self.config = config
+        self.config, self.pins = config, pins
         self.log = ServerLog()
         self.status = ServerStatus(config.name, "starting")
         self.tools: list[ToolSpec] = []
         self.quarantined: dict[str, str] = {}
+        self.drifts: dict[str, Drift] = {}
         self.settled = anyio.Event()
         self.closed = anyio.Event()
         self._facts = dict(facts)
-        self._on_status, self._on_tools, self._backoff = on_status, on_tools, backoff
+        self._on_status, self._on_tools, self._on_accepted, self._backoff = on_status, on_tools, on_accepted, backoff
         self._about = ""
         self._connection: Connection | None = None
         self._modes: tuple[str, ...] = ("auto", "legacy")
@@ -66,6 +75,9 @@ class Supervisor:
         try:
             with self._scope:
                 await self._facts_known()
+                if self.pins.ahead:
+                    self.tools = ahead(self.config, self.pins)
+                    self._on_tools()
                 self._set("starting")
                 module = await to_thread.run_sync(importlib.import_module, "host.servers.connection")
                 while True:
@@ -132,19 +144,39 @@ class Supervisor:
             life.cancel()
 
     def _listed(self, connection: Connection) -> None:
-        self._connection = connection
-        self.tools, self.quarantined, self._about = connection.tools, connection.quarantined, connection.about
+        self._connection, self._about = connection, connection.about
+        self._judge(connection)
         self._set("ready", connection.trouble)
         self._on_tools()
 
+    def _judge(self, connection: Connection) -> None:
+        """Offer of a listing what was accepted; what is seen for the first time is, and stays so."""
+        judged = judge(self.config, self.pins, connection.tools)
+        self.tools, self.drifts = judged.offered, judged.drifts
+        self.quarantined = connection.quarantined | {name: drift.why for name, drift in judged.drifts.items()}
+        if judged.first:
+            first = {spec.remote_name: Pin(definition(spec), spec.digest) for spec in judged.first}
+            self.pins = self.pins.accepted(first)
+            self._on_accepted(self.config.name, first, False)
+
+    def accept(self, tool: str, digest: str) -> None:
+        """A person read what a tool has become, and accepts exactly that. Raises HostError where it is not so now."""
+        drift = self.drifts.get(tool)
+        if drift is None or drift.digest != digest or self._connection is None:
+            raise HostError(f"{self.config.name} has no such definition of {tool} to accept now; look again")
+        pin = Pin(drift.now, digest)
+        self.pins = self.pins.accepted({tool: pin})
+        self._on_accepted(self.config.name, {tool: pin}, True)
+        self._listed(self._connection)
+
     def _give_up(self, reason: str) -> None:
         self._set("failed", reason)
-        self.tools, self.quarantined = [], {}
+        self.tools, self.quarantined, self.drifts = [], {}, {}
         self._on_tools()
 
     def _set(self, state: Any, detail: str = "") -> None:
         protocol = self._connection.protocol if self._connection else None
-        tools = len(self.tools) if state in ("ready", "restarting") else 0
+        tools = len(self.tools) if state in ("starting", "ready", "restarting") else 0
         aside = dict(self.quarantined)
         self.status = ServerStatus(self.config.name, state, detail, tools, protocol, aside, self._about)
         self._wake()
@@ -168,6 +200,10 @@ class Supervisor:
             connection = await self._ready()
             if connection is None:
                 break
+            await connection.listed()
+            if all((own.remote_name, own.digest) != (spec.remote_name, spec.digest) for own in self.tools):
+                reason = self.quarantined.get(spec.remote_name) or "it was taken away or has another definition now"
+                return CallResult("error", is_error=True, cause="definition_changed", reason=reason)
             result = await connection.call(spec, arguments, round, progress, ask)
             again = isinstance(result, CallResult) and result.cause == "server_down"
             if not (again and connection.process.forgot):

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from host.core.errors import StoreError
+from host.core.pins import Pin
 from host.core.types import SessionRow
 from host.store.files import Place, guarded, owned
 
-FORMAT = 1
 _WAIT = 5.0
 _LIVE = ("working", "waiting")
-_SCHEMA = (
-    "CREATE TABLE session(id TEXT PRIMARY KEY, title TEXT NOT NULL, profile TEXT NOT NULL, model TEXT NOT NULL, "
-    "at TEXT NOT NULL, turns INTEGER NOT NULL, usd REAL NOT NULL, state TEXT NOT NULL)",
-    "CREATE TABLE consent(subject TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY(subject, digest))",
+_FORMATS = (
+    (
+        "CREATE TABLE session(id TEXT PRIMARY KEY, title TEXT NOT NULL, profile TEXT NOT NULL, model TEXT NOT NULL, "
+        "at TEXT NOT NULL, turns INTEGER NOT NULL, usd REAL NOT NULL, state TEXT NOT NULL)",
+        "CREATE TABLE consent(subject TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, "
+        "PRIMARY KEY(subject, digest))",
+    ),
+    (
+        "CREATE TABLE tool(subject TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, definition TEXT NOT NULL, "
+        "at TEXT NOT NULL, PRIMARY KEY(subject, name))",
+    ),
 )
+"""What each format adds to the one before it."""
+FORMAT = len(_FORMATS)
 
 
 class HostStore:
@@ -45,13 +55,13 @@ class HostStore:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise StoreError(f"{self._path} was written by a newer agent-host (format {version}); upgrade to use it")
-        if version == 0:
+        if version < FORMAT:
             self._db.execute("BEGIN IMMEDIATE")
             # Another process may have been first, between our look and our turn.
-            if self._db.execute("PRAGMA user_version").fetchone() == (0,):
-                for table in _SCHEMA:
-                    self._db.execute(table)
-                self._db.execute(f"PRAGMA user_version={FORMAT}")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            for statement in (each for added in _FORMATS[version:] for each in added):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={FORMAT}")
             self._db.execute("COMMIT")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -84,6 +94,32 @@ class HostStore:
     def consented(self, subject: str, digest: str) -> bool:
         """Whether exactly this was agreed to."""
         return bool(self._run("SELECT 1 FROM consent WHERE subject = ? AND digest = ?", (subject, digest)))
+
+    def ever_consented(self, subject: str) -> bool:
+        """Whether anything of this subject was agreed to."""
+        return bool(self._run("SELECT 1 FROM consent WHERE subject = ? LIMIT 1", (subject,)))
+
+    def pins(self, subject: str) -> dict[str, Pin]:
+        """The definitions of a server's tools (`subject`) that were accepted here, by name."""
+        rows = self._run("SELECT name, digest, definition FROM tool WHERE subject = ?", (subject,))
+        return {name: Pin(json.loads(definition), digest) for name, digest, definition in rows}
+
+    def met(self, subject: str, pins: Mapping[str, Pin], at: str) -> None:
+        """Definitions seen for the first time; one that is known already stays as it was accepted."""
+        self._put_pins("INSERT OR IGNORE", subject, pins, at)
+
+    def accept(self, subject: str, pins: Mapping[str, Pin], at: str, others: bool = True) -> None:
+        """A person accepted these definitions; without `others`, all that was accepted before is taken back."""
+        if not others:
+            self._run("DELETE FROM tool WHERE subject = ?", (subject,))
+        self._put_pins("INSERT OR REPLACE", subject, pins, at)
+
+    def _put_pins(self, verb: str, subject: str, pins: Mapping[str, Pin], at: str) -> None:
+        rows = [(subject, name, pin.digest, json.dumps(dict(pin.definition)), at) for name, pin in pins.items()]
+        with self._turn, guarded(self._path, "cannot use the index of sessions"):
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(f"{verb} INTO tool VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
 
     def close(self) -> None:
         with self._turn, guarded(self._path, "cannot close the index of sessions"):
