@@ -27,6 +27,7 @@ LONGEST = 5_000_000
 OWN_ADDRESS = {"responses": "https://api.openai.com/v1", "chat": "https://api.openai.com/v1"}
 ANTHROPIC, ANTHROPIC_VERSION = "https://api.anthropic.com/v1", "2023-06-01"
 WORD = "harbour"
+NO_CALL = 'it answered in words and called nothing; on the chat wire, try tool_mode = "schema" for this model'
 TOOL = ToolSpec(
     "probe__repeat",
     "probe",
@@ -124,7 +125,7 @@ async def _probed(config: Config, model: str) -> dict[str, Any]:
             await providers.close()
     calls = [part for part in reply.parts if isinstance(part, ToolCall)]
     right = any(call.name == TOOL.name and call.arguments == {"word": WORD} for call in calls)
-    detail = "" if right else "it called wrongly" if calls else "it answered in words and called nothing"
+    detail = "" if right else "it called wrongly" if calls else NO_CALL
     took = round((monotonic() - began) * 1000)
     return {
         "works": right,

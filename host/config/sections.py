@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from host.core.settings import OutputKey, Reasoning, SchemaDialect, Wire
+from host.core.settings import OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
 from host.core.types import Effect
 
 APPROVALS = "approvals are rules here: write a [[rules]] entry with server, tool and verdict"
@@ -117,9 +117,9 @@ class ModelSection(Section):
     think as it sees fit, or with half of max_output). `schema_dialect`: what the endpoint takes of a tool's schema.
     `output_key`: how Chat Completions is told max_output. `stream = false`: the answer is asked for in one piece.
     `late_tools`: tools that were searched for may stand where they were found (Responses, Messages).
+    `tool_mode = "schema"`: for small models that make no tool calls; each answer is made to fit a form (Chat).
     """
 
-    refused: ClassVar[dict[str, str]] = {"tool_mode": "not available in this version"}
     context: Count | None = None
     max_output: Count | None = None
     price_in: Price | None = None
@@ -133,6 +133,7 @@ class ModelSection(Section):
     output_key: OutputKey | None = None
     stream: bool | None = None
     late_tools: bool | None = None
+    tool_mode: ToolMode | None = None
 
 
 class ProviderSection(Section):
@@ -143,6 +144,12 @@ class ProviderSection(Section):
     base_url: Address | None = None
     api_key: str | None = None
     models: dict[str, ModelSection] = {}
+
+    @model_validator(mode="after")
+    def _schema_mode_is_of_chat(self) -> Self:
+        if self.wire != "chat" and any(model.tool_mode == "schema" for model in self.models.values()):
+            raise ValueError('tool_mode = "schema" needs wire = "chat" in the same table')
+        return self
 
 
 class ConditionSection(Section):

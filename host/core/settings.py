@@ -18,6 +18,7 @@ Wire = Literal["responses", "chat", "messages"]
 Reasoning = Literal["none", "encrypted", "adaptive", "budget"]
 SchemaDialect = Literal["openai", "anthropic", "plain"]
 OutputKey = Literal["max_tokens", "max_completion_tokens"]
+ToolMode = Literal["native", "schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class ModelProfile:
     `reasoning` is what is asked for (whatever comes goes back to its maker), `schema_dialect` what the provider takes
     of a tool's schema (None: what is usual on its wire), `output_key` how Chat Completions calls the longest answer;
     without `stream` an answer comes in one piece; `late_tools`: tools may stand in the conversation where they were
-    found.
+    found; `tool_mode`: schema for models that make no calls of their own (Chat Completions).
     """
 
     context: int = 128_000
@@ -103,6 +104,7 @@ class ModelProfile:
     window: bool = True
     stream: bool = True
     late_tools: bool = False
+    tool_mode: ToolMode = "native"
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Client:
             on_delta(delta)
 
         async def attempt(number: int) -> Reply:
-            reply = await self._attempt(client, body, seen)
+            reply = await self._attempt(client, body, seen, self.wire_for(profile))
             return replace(reply, attempts=number, usage=priced(reply.usage, profile))
 
         refusals = 0
@@ -133,6 +133,10 @@ class Client:
             else:
                 return replace(reply, notes={"set_aside": aside} if aside else {})
 
+    def wire_for(self, profile: ModelProfile) -> Wire:
+        """How this model is spoken with, at the path of the wire."""
+        return self.wire
+
     async def aclose(self) -> None:
         if self._made is not None:
             await self._made.close()
@@ -140,7 +144,7 @@ class Client:
     def _offered(self, request: Request, profile: ModelProfile) -> tuple[list[ToolSpec], dict[str, str]]:
         """The tools as the provider takes them, and why each of the others is set aside: one bad tool never costs
         the request."""
-        dialect = profile.schema_dialect or self.wire.dialect
+        dialect = profile.schema_dialect or self.wire_for(profile).dialect
         tools: list[ToolSpec] = []
         aside: dict[str, str] = {}
         for spec in request.tools:
@@ -162,7 +166,7 @@ class Client:
     def _body(self, request: Request, profile: ModelProfile) -> dict[str, Any]:
         key = request.session, request.model
         memo = self._memos.pop(key, None) or Memo()
-        body = self.wire.to_wire(request, profile, memo)
+        body = self.wire_for(profile).to_wire(request, profile, memo)
         memo.sent()
         if request.session:
             self._memos[key] = memo
@@ -182,15 +186,13 @@ class Client:
         base_url = self._config.base_url or self.sdk.base_url
         return self.sdk.client(api_key=self._config.api_key or NO_KEY, base_url=base_url, max_retries=0)
 
-    async def _attempt(self, client: Any, body: bytes, on_delta: OnDelta) -> Reply:
-        answer = self.wire.answer(on_delta)
+    async def _attempt(self, client: Any, body: bytes, on_delta: OnDelta, wire: Wire) -> Reply:
+        answer = wire.answer(on_delta)
         try:
-            stream = await client.post(
-                self.wire.path, content=body, cast_to=object, stream=True, stream_cls=self.sdk.stream
-            )
+            stream = await client.post(wire.path, content=body, cast_to=object, stream=True, stream_cls=self.sdk.stream)
             async with stream:
                 if self._in_one_piece(stream.response.headers.get("content-type", "")):
-                    answer = self.wire.answer(_unheard)  # it is all there at once: nothing streams
+                    answer = wire.answer(_unheard)  # it is all there at once: nothing streams
                     answer.take(json.loads(await stream.response.aread()))
                 else:
                     await self._read(stream, answer)

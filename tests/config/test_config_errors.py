@@ -31,6 +31,10 @@ RULE = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\n'
             SERVER + 'tools.get = { effect = "reads" }',
             "3: mcp_servers.crm.tools.get.effect: should be 'read', 'write' or 'destructive'; did you mean read?",
         ),
+        (
+            '[providers.p]\nwire = "responses"\nbase_url = "http://[::1]:9/v1"\nmodels.x = { tool_mode = "schema" }',
+            '1: providers.p: tool_mode = "schema" needs wire = "chat"',
+        ),
         ("[mcp_servers.crm]\nargs = []", "1: mcp_servers.crm.command: is missing"),
         (SERVER + "startup_timeout_sec = 0", "3: mcp_servers.crm.startup_timeout_sec: should be greater than 0"),
         (SERVER + "startup_timeout_sec = inf", "3: mcp_servers.crm.startup_timeout_sec: not a finite number"),
