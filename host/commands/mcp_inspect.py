@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from typing import Any
 
 import anyio
@@ -13,10 +14,11 @@ from host.commands.mcp import as_json, one_name, put_json, unknown
 from host.commands.start import Begun, begin, facts, terminal_ask
 from host.core.errors import ConfigError, HostError
 from host.core.settings import ServerConfig
-from host.core.source import ServerStatus
+from host.core.source import Eras, ServerStatus
 from host.core.text import Secrets, safe
 from host.core.types import ToolSpec
 from host.servers.pool import Pool
+from host.store.host import HostStore
 
 UNAVAILABLE = 7
 LISTS = ("tools", "resources", "resource_templates", "prompts")
@@ -25,7 +27,8 @@ LISTS = ("tools", "resources", "resource_templates", "prompts")
 def main(options: argparse.Namespace) -> int:
     begun = begin(options, terminal_ask(options), talks=False)
     server = chosen(begun, one_name(options, ""))
-    found = anyio.run(_inspected, server, facts(options))
+    with closing(HostStore(begun.env.state_folder)) as store:
+        found = anyio.run(_inspected, server, facts(options), store)
     secrets = Secrets(begun.config.secrets)
     if as_json(options):
         put_json(found, secrets)
@@ -47,7 +50,7 @@ def chosen(begun: Begun, name: str) -> ServerConfig:
     return server
 
 
-async def _inspected(server: ServerConfig, facts: dict[str, Any]) -> dict[str, Any]:
+async def _inspected(server: ServerConfig, facts: dict[str, Any], eras: Eras) -> dict[str, Any]:
     def on_status(status: ServerStatus) -> None:
         """Its end is asked for, not waited for."""
 
@@ -56,7 +59,7 @@ async def _inspected(server: ServerConfig, facts: dict[str, Any]) -> dict[str, A
 
     found: dict[str, Any] = {"name": server.name, "protocol": None, "server": {"name": None, "version": None}}
     found |= {"capabilities": {}, **{name: [] for name in LISTS}, "errors": {}, "quirks": []}
-    async with Pool() as pool:
+    async with Pool(eras=eras) as pool:
         servers = pool.servers("inspect", [server], on_status, on_tools, facts)
         await servers.settled()
         status = servers.statuses[server.name]

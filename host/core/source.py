@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from host.core.types import CallResult, InputRequired, ToolSpec
 
+Era = Literal["modern", "handshake"]
 Progress = Callable[[float, float | None, str | None], None]
 Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -52,3 +53,24 @@ class ServerStatus:
     protocol: str | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """How a server spoke when it was last seen: `says` is its own name and version, `probe` how it took being asked
+    for its era (answered, refused, silent, died)."""
+
+    era: Era
+    says: str
+    probe: str
+
+
+class Eras(Protocol):
+    """Remembers between runs how each server speaks, so that it is not asked each time. May block; raises
+    StoreError."""
+
+    def spoken(self, server: str) -> Spoken | None: ...
+
+    def remember(self, server: str, spoken: Spoken) -> None: ...
+
+    def unlearn(self, server: str) -> None: ...

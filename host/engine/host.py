@@ -53,7 +53,7 @@ class Host:
     def __init__(self, config: Config, options: RunOptions, provider_for: ProviderFor) -> None:
         self._config, self._options, self._provider_for = config, options, provider_for
         self._store = HostStore(config.home)
-        self._pool = Pool()
+        self._pool = Pool(eras=self._store)
         self._open: dict[str, Session] = {}
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()

@@ -1,4 +1,4 @@
-"""One life of one server: a process or an address, an `mcp.Client` on it, and the one task that enters, serves and
+"""One life of one server: a process or an address, the SDK's session on it, and the one task that enters, serves and
 leaves both.
 What a server does wrong becomes a result or a reason, never an exception."""
 
@@ -9,11 +9,10 @@ from typing import Any
 
 import anyio
 import mcp_types as types
-from mcp import Client, MCPError
+from mcp import ClientSession, MCPError
 from mcp.client.session import IncomingMessage
-from mcp.client.subscriptions import SubscriptionLost
+from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.shared.inbound import find_invalid_x_mcp_header
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import RootModel, ValidationError
 
 from host import __version__
@@ -22,10 +21,11 @@ from host.core.errors import HostError
 from host.core.policy import presumed_effect
 from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.source import Ask, Progress, Round
+from host.core.source import Ask, Era, Progress, Round
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
+from host.servers.era import era_of, settle
 from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
 from host.servers.logs import ServerLog, hush
@@ -52,7 +52,7 @@ class Connection:
         config: ServerConfig,
         given: Mapping[str, str],
         log: ServerLog,
-        mode: str,
+        known: Era | None = None,
         tap: Tap | None = None,
         auth: SignedIn | None = None,
     ) -> None:
@@ -65,39 +65,52 @@ class Connection:
         self.quarantined: dict[str, str] = {}
         self.trouble = ""
         self.protocol: str | None = None
-        self.about = ""
+        self.about = self.says = ""
+        self.probe = ""
+        self.offers = types.ServerCapabilities()
         self.ready = False
-        self._config, self.mode, self._log = config, mode, log
+        self._config, self._known, self._log = config, known, log
         self._questions = Questions()
         self._stale, self._fresh = anyio.Event(), anyio.Event()
-        self._client: Client
+        self._client: ClientSession
 
     @property
-    def client(self) -> Client:
+    def client(self) -> ClientSession:
         """The SDK's end of it, once it is ready."""
         return self._client
+
+    @property
+    def era(self) -> Era:
+        return era_of(self.protocol or "")
 
     async def run(self, changed: Callable[[], None]) -> str:
         """Live until the process ends, or until cancelled; says `changed` when ready and at each new listing.
         Returns why it ended."""
         hush()
-        client = Client(
-            self.process.transport(),
-            mode=self.mode,
-            cache=None,
-            client_info=types.Implementation(name="agent-host", version=__version__),
-            elicitation_callback=self._questions.elicited,
-            message_handler=self._heard,
-        )
         try:
-            async with client:
-                self._client, self.protocol, self.about = client, client.protocol_version, about(client)
-                await self._serve(changed)
+            async with self.process.transport() as (read, write):
+                client = ClientSession(
+                    read,
+                    write,
+                    client_info=types.Implementation(name="agent-host", version=__version__),
+                    elicitation_callback=self._questions.elicited,
+                    message_handler=self._heard,
+                )
+                async with client:
+                    self.probe = await settle(client, self._known)
+                    self._settled(client)
+                    await self._serve(changed)
         except Exception as error:
             # Whatever the server made the SDK raise ends this life and nothing else.
             if self.process.closing or not self.process.spawned:
                 return words(error)
         return self.process.reason
+
+    def _settled(self, client: ClientSession) -> None:
+        info = client.server_info
+        self._client, self.protocol, self.about = client, client.protocol_version, about(client)
+        self.says = f"{info.name} {info.version}" if info else ""
+        self.offers = client.server_capabilities or self.offers
 
     async def _serve(self, changed: Callable[[], None]) -> None:
         await self._list()
@@ -108,8 +121,7 @@ class Connection:
         changed()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_listed, changed)
-            capability = self._client.server_capabilities.tools
-            if self.protocol in MODERN_PROTOCOL_VERSIONS and capability and capability.list_changed:
+            if self.era == "modern" and self.offers.tools and self.offers.tools.list_changed:
                 tasks.start_soon(self._listen)
             await self.process.ended.wait()
             tasks.cancel_scope.cancel()
@@ -118,7 +130,7 @@ class Connection:
 
     async def _list(self) -> None:
         """Ask for all pages of the tools. A listing that fails keeps the one before it and says so."""
-        if self._client.server_capabilities.tools is None:
+        if self.offers.tools is None:
             return
         pages: list[Any] = []
         cursors: set[str | None] = {None}
@@ -165,7 +177,7 @@ class Connection:
     @property
     def _mirrors(self) -> bool:
         """Whether arguments are mirrored in headers."""
-        return self._config.url is not None and self.protocol in MODERN_PROTOCOL_VERSIONS
+        return self._config.url is not None and self.era == "modern"
 
     def _bad_header(self, spec: ToolSpec) -> str | None:
         return find_invalid_x_mcp_header(spec.input_schema) if self._mirrors else None
@@ -190,7 +202,7 @@ class Connection:
         pause = RELISTEN[0]
         while True:
             try:
-                async with self._client.listen(tools_list_changed=True) as events:
+                async with listen(self._client, tools_list_changed=True) as events:
                     async for _ in events:
                         pause = RELISTEN[0]
             except SubscriptionLost:
@@ -214,7 +226,7 @@ class Connection:
 
     async def _ask(self, request: types.Request[Any, Any], progress: Any = None) -> dict[str, Any]:
         """Send a request, take the result as the server wrote it."""
-        return (await self._client.session.send_request(request, Raw, progress_callback=progress)).root
+        return (await self._client.send_request(request, Raw, progress_callback=progress)).root
 
     async def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
@@ -281,7 +293,7 @@ class Connection:
         return contents
 
 
-def about(client: Client) -> str:
+def about(client: ClientSession) -> str:
     """What a server says it is for, in its own words."""
     info = client.server_info
     return (info.description if info else None) or client.instructions or (info.title if info else None) or ""

@@ -10,6 +10,7 @@ import mcp_types as types
 from host.core.errors import HostError
 from host.servers.connection import PAGES, Connection
 from host.servers.logs import ServerLog
+from host.servers.memory import Memory
 
 Make = Callable[[types.PaginatedRequestParams | None], types.Request[Any, Any]]
 LISTS: Mapping[str, tuple[str, str, Make]] = {
@@ -23,11 +24,16 @@ LISTS: Mapping[str, tuple[str, str, Make]] = {
     "prompts": ("prompts", "prompts", lambda params: types.ListPromptsRequest(params=params)),
 }
 
+PROBED = {
+    "died": "it does not survive server/discover: it exits, and is started a second time to be spoken to as before",
+    "silent": "it says nothing to server/discover, which costs time when it is first seen",
+}
+
 
 async def inspect(connection: Connection) -> dict[str, Any]:
     """All lists of a server, each whole or empty with why in `errors`."""
     client = connection.client
-    info, offers = client.server_info, client.server_capabilities
+    info, offers = client.server_info, connection.offers
     found: dict[str, Any] = {
         "protocol": connection.protocol,
         "server": {"name": info.name, "version": info.version} if info else {"name": None, "version": None},
@@ -72,12 +78,14 @@ async def get_prompt(connection: Connection, name: str, arguments: Mapping[str, 
     return result
 
 
-def quirks(connection: Connection, log: ServerLog) -> Iterator[str]:
+def quirks(connection: Connection, log: ServerLog, memory: Memory) -> Iterator[str]:
     """What is odd about a server."""
     if connection.client.server_info is None:
         yield "it does not say its name and version"
-    if connection.mode == "legacy":
-        yield "it does not survive the question which protocol it speaks, so it was started a second time"
+    if memory.spoken is not None and memory.spoken.probe in PROBED:
+        yield PROBED[memory.spoken.probe]
+    if memory.changed:
+        yield memory.changed
     if log.noisy:
         yield f"{log.noisy} lines on its stdout were not messages; the last: {log.noise[-1]}"
     if log.dropped:

@@ -45,7 +45,7 @@ async def login(config: ServerConfig, open_url: OpenUrl, receive: Receive | None
         # A client is registered for one address to be called back at.
         signed.tokens.forget(client=signed.tokens.redirect_uri != redirect_uri)
         given = {name: value for name, value in config.headers.items() if not _FACT.search(value)}
-        connection = Connection(config, given, ServerLog(), "auto", auth=signed)
+        connection = Connection(config, given, ServerLog(), auth=signed)
         reason = ""
         with anyio.move_on_after(SECONDS) as patience:
 

@@ -29,6 +29,10 @@ class ServerLog:
         """One line of stderr."""
         self.stderr.append(line[:WIDTH].decode("utf-8", "replace").rstrip())
 
+    def noted(self, words: str) -> None:
+        """A remark of our own, among its lines."""
+        self.stderr.append(f"[{words}]")
+
     def ignored(self, line: bytes) -> None:
         """One line of stdout that was not a message."""
         self.noisy += 1

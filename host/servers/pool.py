@@ -16,7 +16,7 @@ from host.core.catalog import Names, exposed_name
 from host.core.errors import HostError
 from host.core.pins import Drift, Pins
 from host.core.settings import ServerConfig
-from host.core.source import ServerStatus, ToolSource
+from host.core.source import Eras, ServerStatus, ToolSource
 from host.core.types import Contents, ToolSpec
 from host.servers.supervisor import BACKOFF, OnAccepted, Supervisor
 
@@ -37,6 +37,7 @@ class SessionServers:
         backoff: tuple[float, float],
         pins: Mapping[str, Pins],
         on_accepted: OnAccepted,
+        eras: Eras | None = None,
     ) -> None:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
@@ -49,6 +50,7 @@ class SessionServers:
                 backoff,
                 pins.get(config.name, Pins()),
                 on_accepted,
+                eras,
             )
             for config in configs
             if config.enabled
@@ -180,10 +182,10 @@ class SessionServers:
 
 
 class Pool:
-    """Owns the tasks of all connections. Leaving it ends every server."""
+    """Owns the tasks of all connections. Leaving it ends every server. `eras` remembers how each speaks."""
 
-    def __init__(self, backoff: tuple[float, float] = BACKOFF) -> None:
-        self._backoff = backoff
+    def __init__(self, backoff: tuple[float, float] = BACKOFF, eras: Eras | None = None) -> None:
+        self._backoff, self._eras = backoff, eras
         self._tasks = anyio.create_task_group()
         self._sessions: list[SessionServers] = []
 
@@ -210,7 +212,7 @@ class Pool:
         on_accepted: OnAccepted = lambda server, pins, asked: None,
     ) -> SessionServers:
         """Start the servers of a session, all in parallel, and return at once. `pins`: what was accepted of each."""
-        servers = SessionServers(configs, on_status, on_tools, facts, self._backoff, pins, on_accepted)
+        servers = SessionServers(configs, on_status, on_tools, facts, self._backoff, pins, on_accepted, self._eras)
         self._sessions = [other for other in self._sessions if not other.closed] + [servers]
         servers.start(self._tasks)
         return servers

@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
+from anyio.abc import TaskGroup
 
 from host.core.errors import HostError
 from host.core.pins import Drift, Pin, Pins, ahead, definition, judge
 from host.core.settings import ServerConfig
-from host.core.source import Ask, Progress, Round, ServerStatus
+from host.core.source import Ask, Eras, Progress, Round, ServerStatus, Spoken
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec, canonical
 from host.servers.logs import ServerLog
+from host.servers.memory import Memory
 
 if TYPE_CHECKING:
     from host.servers.connection import Connection
@@ -44,6 +47,7 @@ class Supervisor:
         backoff: tuple[float, float],
         pins: Pins,
         on_accepted: OnAccepted,
+        eras: Eras | None = None,
     ) -> None:
         self.config, self.pins = config, pins
         self.log = ServerLog()
@@ -57,7 +61,7 @@ class Supervisor:
         self._on_status, self._on_tools, self._on_accepted, self._backoff = on_status, on_tools, on_accepted, backoff
         self._about = ""
         self._connection: Connection | None = None
-        self._modes: tuple[str, ...] = ("auto", "legacy")
+        self._memory = Memory(eras, config, self.log)
         self._changed = anyio.Event()
         self._wanted = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -80,6 +84,7 @@ class Supervisor:
                     self._on_tools()
                 self._set("starting")
                 module = await to_thread.run_sync(importlib.import_module, "host.servers.connection")
+                await to_thread.run_sync(self._memory.recall)
                 while True:
                     await self._keep(module.Connection)
                     self._wanted = anyio.Event()
@@ -117,17 +122,17 @@ class Supervisor:
             await anyio.sleep_forever()
 
     async def _live(self, connect: Callable[..., Connection]) -> tuple[str, bool]:
-        """One start and what comes of it: why it ended, and whether it was ever ready. A server that does not
-        survive the question which era it is of gets a second process, which is not asked."""
+        """One start and what comes of it: why it ended, and whether it was ever ready. A process that does not
+        survive how we speak to it gets a second one, which is spoken to in the other way."""
         reason, connection = "", None
         with anyio.CancelScope() as self._life:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._hurry, self._life)
-                for mode in self._modes:
-                    connection = connect(self.config, self._given(), self.log, mode)
-                    reason = await connection.run(lambda c=connection: self._listed(c))  # type: ignore[misc]
-                    if connection.ready:
-                        self._modes = (mode,)
+                known = self._memory.spoken.era if self._memory.spoken else None
+                for era in (known, None if known == "handshake" else "handshake"):
+                    connection = connect(self.config, self._given(), self.log, era)
+                    died = era == "handshake" and known is None
+                    reason = await connection.run(partial(self._heard, connection, tasks, died))
                     if connection.ready or not connection.process.spawned:
                         break
                 tasks.cancel_scope.cancel()
@@ -142,6 +147,12 @@ class Supervisor:
             late = f"not ready within {self.config.startup_timeout:g} s (startup_timeout_sec)"
             self._set("failed", f"{late}: {said[:300]}" if said else late)
             life.cancel()
+
+    def _heard(self, connection: Connection, tasks: TaskGroup, died: bool) -> None:
+        if self._connection is not connection:
+            probe = "died" if died else connection.probe
+            tasks.start_soon(to_thread.run_sync, self._memory.learn, Spoken(connection.era, connection.says, probe))
+        self._listed(connection)
 
     def _listed(self, connection: Connection) -> None:
         self._connection, self._about = connection, connection.about
@@ -234,7 +245,7 @@ class Supervisor:
         connection = await self.live()
         module = await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
         found: dict[str, Any] = await module.inspect(connection)
-        return found | {"quirks": list(module.quirks(connection, self.log))}
+        return found | {"quirks": list(module.quirks(connection, self.log, self._memory))}
 
     async def _ready(self) -> Connection | None:
         with anyio.move_on_after(self.config.startup_timeout):

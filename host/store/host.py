@@ -1,4 +1,5 @@
-"""What outlives sessions: the index of them, and what people consented to. One small file, shared by processes."""
+"""What outlives sessions: the index of them, what people consented to, how servers speak. One small file, shared by
+processes."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from host.core.errors import StoreError
 from host.core.pins import Pin
+from host.core.source import Spoken
 from host.core.types import SessionRow
 from host.store.files import Place, guarded, owned
 
@@ -29,9 +31,14 @@ _FORMATS = (
         "CREATE TABLE tool(subject TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, definition TEXT NOT NULL, "
         "at TEXT NOT NULL, PRIMARY KEY(subject, name))",
     ),
+    (
+        "CREATE TABLE era(server TEXT PRIMARY KEY, era TEXT NOT NULL, says TEXT NOT NULL, probe TEXT NOT NULL, "
+        "at TEXT NOT NULL)",
+    ),
 )
 """What each format adds to the one before it."""
 FORMAT = len(_FORMATS)
+_LEARNED_ANEW = "-30 days"
 
 
 class HostStore:
@@ -120,6 +127,21 @@ class HostStore:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(f"{verb} INTO tool VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
+
+    def spoken(self, server: str) -> Spoken | None:
+        """How a server spoke when it was last seen. After a month it is asked again: what it runs may be newer."""
+        sql = "SELECT era, says, probe FROM era WHERE server = ? AND at > datetime('now', ?)"
+        rows = self._run(sql, (server, _LEARNED_ANEW))
+        return Spoken(*rows[0]) if rows else None
+
+    def remember(self, server: str, spoken: Spoken) -> None:
+        """Keep how a server speaks."""
+        self._run("INSERT OR REPLACE INTO era VALUES (?, ?, ?, ?, datetime('now'))",
+                  (server, spoken.era, spoken.says, spoken.probe))  # fmt: skip
+
+    def unlearn(self, server: str) -> None:
+        """Let a server be asked anew."""
+        self._run("DELETE FROM era WHERE server = ?", (server,))
 
     def close(self) -> None:
         with self._turn, guarded(self._path, "cannot close the index of sessions"):

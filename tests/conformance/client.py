@@ -91,7 +91,7 @@ async def main(url: str) -> int:
         oauth = OAuth(context.get("client_id"), context.get("client_secret"), DOCUMENT)
         config = ServerConfig("conformance", url=url, tokens=Path(folder), oauth=oauth)
         signed = SignedIn(config, Person(visitor.open_url, visitor.receive, REDIRECT))
-        connection = Connection(config, {}, ServerLog(), "auto", auth=signed)
+        connection = Connection(config, {}, ServerLog(), auth=signed)
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
                 ready = anyio.Event()

@@ -61,10 +61,11 @@ async def serving(
     facts: dict[str, Any] | None = None,
     seen: Seen | None = None,
     backoff: tuple[float, float] = (0.05, 0.2),
+    eras: Any = None,
 ) -> AsyncIterator[SessionServers]:
     """A session with these servers."""
     seen = seen or Seen()
-    async with Pool(backoff) as pool:
+    async with Pool(backoff, eras) as pool:
         yield pool.servers("s1", configs, seen.status, seen.tools, facts or {})
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from host.core.errors import StoreError
+from host.core.source import Spoken
 from host.core.types import SessionRow
 from host.store.host import HostStore
 from host.store.log import Log, delete_log
@@ -108,6 +109,30 @@ def test_a_newer_or_damaged_file_is_told_and_left(tmp_path):
     with pytest.raises(StoreError, match=r"host\.db: .*move it away"):
         HostStore(tmp_path)
     assert file.read_bytes().startswith(b"no database")
+
+
+def test_an_older_file_gets_what_it_lacks_and_keeps_what_it_has(tmp_path):
+    with closing(HostStore(tmp_path)) as store:
+        store.consent("file", "digest", "2026-01-01")
+    with closing(sqlite3.connect(tmp_path / "host.db")) as db:
+        db.execute("DROP TABLE era")
+        db.execute("PRAGMA user_version=2")
+        db.commit()
+    with closing(HostStore(tmp_path)) as store:
+        assert store.consented("file", "digest")
+        store.remember("s", Spoken("handshake", "s 1", "refused"))
+        assert store.spoken("s") == Spoken("handshake", "s 1", "refused")
+        store.unlearn("s")
+        assert store.spoken("s") is None
+
+
+def test_how_a_server_speaks_is_forgotten_after_a_month(tmp_path):
+    with closing(HostStore(tmp_path)) as store:
+        store.remember("s", Spoken("handshake", "s 1", "refused"))
+        with closing(sqlite3.connect(tmp_path / "host.db")) as db:
+            db.execute("UPDATE era SET at = datetime('now', '-31 days')")
+            db.commit()
+        assert store.spoken("s") is None
 
 
 def test_a_closed_index_is_a_store_error(tmp_path):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A small MCP server without an SDK, well behaved but for what its arguments ask of it.
 
-    lean.py ERA [TRAIT ...]        ERA: modern (2026-07-28) or legacy (2025-11-25)
+    lean.py ERA [TRAIT ...]        ERA: modern (2026-07-28) or legacy (2025-11-25), or the name of a variable that says
 
 With $LEDGER set it appends each message it receives to that file, one line each."""
 
@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-ERA, TRAITS = sys.argv[1], sys.argv[2:]
+ERA, TRAITS = os.environ.get(sys.argv[1], sys.argv[1]), sys.argv[2:]
 MODERN = ERA == "modern"
 LOCK = threading.Lock()
 STATE = 'opaque "state"\u00e9 \\ \u2028 {"a":1}  '
@@ -185,11 +185,13 @@ def on_request(id, method, params):
     if "slow_start" in TRAITS:
         return
     changes = {"tools": {"listChanged": True}, "resources": {}}
-    server = {"name": "lean", "version": "1"}
+    server = {"name": "lean", "version": os.environ.get("VERSION", "1")}
     match method:
         case "server/discover" if "dies_on_discover" in TRAITS:
             print("unknown method", file=sys.stderr, flush=True)
             os._exit(1)
+        case "server/discover" if "silent_on_discover" in TRAITS:
+            pass
         case "server/discover" if MODERN:
             reply(id, supportedVersions=["2026-07-28"], capabilities=changes)
         case "initialize" if not MODERN:
@@ -221,6 +223,8 @@ if "stubborn" in TRAITS:
     child = subprocess.Popen(["sleep", "600"])  # what is ignored stays ignored in a child
 if "orphan" in TRAITS:
     child = subprocess.Popen(["sleep", "600"])
+if "sleepy" in TRAITS:
+    time.sleep(3.2)
 
 for line in sys.stdin.buffer:
     if "LEDGER" in os.environ:
