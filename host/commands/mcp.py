@@ -93,6 +93,8 @@ def details(server: ServerConfig, file: ConfigFile, profiles: list[str]) -> dict
         "disabled_tools": list(server.disabled_tools),
         "parallel": server.parallel,
         "trust_hints": server.trust_hints,
+        "instructions": server.instructions,
+        "log_level": server.log_level,
         "tools": {
             name: {"effect": said.effect, "open": said.open, "timeout_sec": said.timeout}
             for name, said in server.tools.items()

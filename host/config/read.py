@@ -189,6 +189,8 @@ class _Build:
             section.url,
             remote.headers,
             oauth_of(section),
+            instructions=section.instructions,
+            log_level=section.log_level,
         )
 
     def _remote(self, name: str, section: ServerSection) -> Remote:

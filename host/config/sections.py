@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from host.core.settings import OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
+from host.core.settings import LogLevel, OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
 from host.core.types import Effect
 
 APPROVALS = "approvals are rules here: write a [[rules]] entry with server, tool and verdict"
@@ -93,6 +93,8 @@ class ServerSection(Section):
     sandbox: Literal["off"] = "off"
     network: Literal[True] = True
     trust_hints: bool = False
+    instructions: bool = True
+    log_level: LogLevel | None = None
     tools: dict[str, ToolSection] = {}
 
     @field_validator("sandbox", mode="before")

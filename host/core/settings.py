@@ -17,6 +17,7 @@ Origin = Literal["admin", "user", "project"]
 Wire = Literal["responses", "chat", "messages"]
 Reasoning = Literal["none", "encrypted", "adaptive", "budget"]
 SchemaDialect = Literal["openai", "anthropic", "plain"]
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 OutputKey = Literal["max_tokens", "max_completion_tokens"]
 ToolMode = Literal["native", "schema"]
 
@@ -44,7 +45,8 @@ class OAuth:
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One [mcp_servers.NAME]: a `command` to start or a `url` to talk to. Paths are absolute, times in seconds, `env`
-    and `headers` interpolated. What is signed in for is kept in the folder `tokens`."""
+    and `headers` interpolated. What is signed in for is kept in the folder `tokens`. `instructions`: what the server
+    says to models reaches them; `log_level`: from where on its own log is asked for, None not at all."""
 
     name: str
     command: str = ""
@@ -67,6 +69,8 @@ class ServerConfig:
     headers: Mapping[str, str] = field(default_factory=dict)
     oauth: OAuth = OAuth()
     tokens: Path | None = None
+    instructions: bool = True
+    log_level: LogLevel | None = None
 
     @property
     def subject(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from host.core.types import CallResult, InputRequired, ToolSpec
 
+What = Literal["tools", "resources", "prompts", "resource"]
 Era = Literal["modern", "handshake"]
 Progress = Callable[[float, float | None, str | None], None]
 Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -44,7 +45,7 @@ class ToolSource(Protocol):
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read; `about` is
-    what the server says it is for."""
+    what the server says it is for, `instructions` what it says to models."""
 
     server: str
     state: Literal["waiting", "starting", "ready", "failed", "restarting", "disabled", "closed"]
@@ -53,6 +54,7 @@ class ServerStatus:
     protocol: str | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

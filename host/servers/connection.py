@@ -10,8 +10,6 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp import ClientSession, MCPError
-from mcp.client.session import IncomingMessage
-from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.shared.inbound import find_invalid_x_mcp_header
 from pydantic import RootModel, ValidationError
 
@@ -21,14 +19,15 @@ from host.core.errors import HostError
 from host.core.policy import presumed_effect
 from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.source import Ask, Era, Progress, Round
+from host.core.source import Ask, Era, Progress, Round, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
 from host.servers.era import era_of, settle
 from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
-from host.servers.logs import ServerLog, hush
+from host.servers.logs import ServerLog, Wants, hush
+from host.servers.news import News
 from host.servers.patience import Patience
 from host.servers.stdio import ServerProcess, Tap
 from host.servers.wire import UNREADABLE, first_problem, large_result
@@ -37,7 +36,7 @@ KEY = "io.agent-host/idempotency-key"
 PAGES = 100
 RELIST_SECONDS = 30.0
 FRESH_SECONDS = 5.0
-RELISTEN = (1.0, 60.0)
+INSTRUCTIONS = 8_000
 CLOSED = "Connection closed"
 
 Raw = RootModel[dict[str, Any]]
@@ -55,6 +54,8 @@ class Connection:
         known: Era | None = None,
         tap: Tap | None = None,
         auth: SignedIn | None = None,
+        wants: Wants | None = None,
+        news: Callable[[What, str | None], None] = lambda what, uri: None,
     ) -> None:
         self.process: ServerProcess | HttpServer
         if config.url is not None:
@@ -65,13 +66,16 @@ class Connection:
         self.quarantined: dict[str, str] = {}
         self.trouble = ""
         self.protocol: str | None = None
-        self.about = self.says = ""
+        self.about = self.says = self.instructions = ""
+        self.kept: dict[str, list[Any]] = {}
         self.probe = ""
         self.offers = types.ServerCapabilities()
         self.ready = False
         self._config, self._known, self._log = config, known, log
         self._questions = Questions()
         self._stale, self._fresh = anyio.Event(), anyio.Event()
+        self._wants, self._tell = wants or Wants(), news
+        self._news = News(self._wants, log, self._told)
         self._client: ClientSession
 
     @property
@@ -94,7 +98,7 @@ class Connection:
                     write,
                     client_info=types.Implementation(name="agent-host", version=__version__),
                     elicitation_callback=self._questions.elicited,
-                    message_handler=self._heard,
+                    message_handler=self._news.heard,
                 )
                 async with client:
                     self.probe = await settle(client, self._known)
@@ -111,6 +115,7 @@ class Connection:
         self._client, self.protocol, self.about = client, client.protocol_version, about(client)
         self.says = f"{info.name} {info.version}" if info else ""
         self.offers = client.server_capabilities or self.offers
+        self.instructions = (client.instructions or "")[:INSTRUCTIONS]
 
     async def _serve(self, changed: Callable[[], None]) -> None:
         await self._list()
@@ -121,8 +126,7 @@ class Connection:
         changed()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_listed, changed)
-            if self.era == "modern" and self.offers.tools and self.offers.tools.list_changed:
-                tasks.start_soon(self._listen)
+            tasks.start_soon(self._news.follow, self._client, self.offers, self._ask)
             await self.process.ended.wait()
             tasks.cancel_scope.cancel()
 
@@ -197,32 +201,25 @@ class Connection:
         with anyio.move_on_after(FRESH_SECONDS):
             await self._fresh.wait()
 
-    async def _listen(self) -> None:
-        """Keep the modern subscription open. Its events reach `_heard` as well, which marks the listing stale."""
-        pause = RELISTEN[0]
-        while True:
-            try:
-                async with listen(self._client, tools_list_changed=True) as events:
-                    async for _ in events:
-                        pause = RELISTEN[0]
-            except SubscriptionLost:
-                pass
-            except MCPError:
-                return  # it does not offer what its capabilities say
-            await anyio.sleep(pause)
-            pause = min(pause * 2, RELISTEN[1])
-            self._outdated()
-
     def _outdated(self) -> None:
         if self._fresh.is_set():
             self._fresh = anyio.Event()
         self._stale.set()
 
-    async def _heard(self, message: IncomingMessage) -> None:
-        if isinstance(message, types.ToolListChangedNotification):
+    def _told(self, what: What, uri: str | None) -> None:
+        """Something changed: tools are listed again at once, the other lists when somebody asks for them."""
+        if what == "tools":
             self._outdated()
+        elif what != "resource":
+            self.kept = {}
+        self._tell(what, uri)
 
     # --- calls
+
+    @property
+    def level(self) -> str | None:
+        """The level of the server's log to ask for with a call: since 2026-07-28 that is how it is asked for."""
+        return self._wants.level if self.era == "modern" else None
 
     async def _ask(self, request: types.Request[Any, Any], progress: Any = None) -> dict[str, Any]:
         """Send a request, take the result as the server wrote it."""
@@ -242,7 +239,7 @@ class Connection:
 
         try:
             with patience.scope, self._questions.of(ask, patience):
-                return result_of(await self._ask(request_of(spec, arguments, round), moved), spec)
+                return result_of(await self._ask(request_of(spec, arguments, round, self.level), moved), spec)
         except MCPError as error:
             return await self._failed(error)
         except ValidationError as error:
@@ -309,12 +306,15 @@ def spec_of(config: ServerConfig, raw: Mapping[str, Any]) -> ToolSpec:
     return ToolSpec("", config.name, name, text, schema, output, title, claims, digest, effect, opened, confirmed)
 
 
-def request_of(spec: ToolSpec, arguments: Mapping[str, Any], round: Round) -> types.CallToolRequest:
+def request_of(
+    spec: ToolSpec, arguments: Mapping[str, Any], round: Round, level: str | None = None
+) -> types.CallToolRequest:
     """The request of one round; the state goes back byte for byte."""
+    meta = {KEY: round.key} | ({types.LOG_LEVEL_META_KEY: level} if level else {})
     params: dict[str, Any] = {
         "name": spec.remote_name,
         "arguments": dict(arguments),
-        "_meta": {KEY: round.key},
+        "_meta": meta,
         "requestState": round.state,
         "inputResponses": dict(round.responses) if round.responses is not None else None,
     }

@@ -51,6 +51,29 @@ async def inspect(connection: Connection) -> dict[str, Any]:
     return found
 
 
+async def listed(connection: Connection, name: str) -> list[Any]:
+    """One of `LISTS`, asked for once and kept until the server says that it changed. Raises HostError."""
+    capability, key, make = LISTS[name]
+    if getattr(connection.offers, capability) is None:
+        return []
+    kept = connection.kept  # another one takes its place when a list changes meanwhile
+    if name not in kept:
+        kept[name] = [item for item in await whole_list(connection, key, make) if isinstance(item, dict)]
+    return kept[name]
+
+
+async def complete(
+    connection: Connection, ref: Mapping[str, str], name: str, value: str, given: Mapping[str, str]
+) -> tuple[list[str], bool]:
+    """Values that an argument of a prompt or a template may have, and whether there are more. Raises HostError."""
+    if connection.offers.completions is None:
+        return [], False
+    params = {"ref": dict(ref), "argument": {"name": name, "value": value}, "context": {"arguments": dict(given)}}
+    request = types.CompleteRequest(params=types.CompleteRequestParams.model_validate(params, by_name=False))
+    found = (await connection.request(request, f"complete {name}")).get("completion") or {}
+    return [text for text in found.get("values") or [] if isinstance(text, str)], bool(found.get("hasMore"))
+
+
 async def whole_list(connection: Connection, key: str, make: Make) -> list[Any]:
     """All pages of a list. Raises HostError, also where the pages do not end."""
     items: list[Any] = []

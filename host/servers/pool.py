@@ -16,12 +16,13 @@ from host.core.catalog import Names, exposed_name
 from host.core.errors import HostError
 from host.core.pins import Drift, Pins
 from host.core.settings import ServerConfig
-from host.core.source import Eras, ServerStatus, ToolSource
+from host.core.source import Eras, ServerStatus, ToolSource, What
 from host.core.types import Contents, ToolSpec
 from host.servers.supervisor import BACKOFF, OnAccepted, Supervisor
 
 OnStatus = Callable[[ServerStatus], None]
 OnTools = Callable[[str, list[ToolSpec], dict[str, str]], None]
+OnNews = Callable[[str, What, str | None], None]
 CLOSING_SECONDS = 10.0
 
 
@@ -37,7 +38,8 @@ class SessionServers:
         backoff: tuple[float, float],
         pins: Mapping[str, Pins],
         on_accepted: OnAccepted,
-        eras: Eras | None = None,
+        eras: Eras | None,
+        on_news: OnNews,
     ) -> None:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
@@ -51,6 +53,7 @@ class SessionServers:
                 pins.get(config.name, Pins()),
                 on_accepted,
                 eras,
+                partial(on_news, config.name),
             )
             for config in configs
             if config.enabled
@@ -116,6 +119,28 @@ class SessionServers:
     async def get_prompt(self, server: str, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
         """A prompt of a server, filled in. Raises HostError."""
         return await self._of(server).get_prompt(name, arguments)
+
+    async def listed(self, server: str, name: str) -> list[Any]:
+        """The resources, resource_templates or prompts of a server, as it wrote them. Raises HostError."""
+        return await self._of(server).listed(name)
+
+    async def complete(
+        self, server: str, ref: Mapping[str, str], name: str, value: str, given: Mapping[str, str]
+    ) -> tuple[list[str], bool]:
+        """Values for an argument of a prompt or a template, and whether there are more. Raises HostError."""
+        return await self._of(server).complete(ref, name, value, given)
+
+    def watch(self, server: str, uri: str) -> None:
+        """Be told when this resource changes, as far as the server can. Raises HostError."""
+        self._of(server).wants.watch(uri)
+
+    def listen(self, server: str, level: str) -> None:
+        """Have the server log from this level on; `journal` shows it. Raises HostError."""
+        self._of(server).wants.listen(level)
+
+    def journal(self, server: str) -> list[str]:
+        """Its last lines of stderr and of its log, each with its time. Raises HostError."""
+        return self._of(server).log.journal()
 
     async def inspect(self, server: str) -> dict[str, Any]:
         """All that a server says of itself (host/servers/inspection.py). Raises HostError."""
@@ -210,9 +235,12 @@ class Pool:
         facts: Mapping[str, Any],
         pins: Mapping[str, Pins] = MappingProxyType({}),
         on_accepted: OnAccepted = lambda server, pins, asked: None,
+        on_news: OnNews = lambda server, what, uri: None,
     ) -> SessionServers:
         """Start the servers of a session, all in parallel, and return at once. `pins`: what was accepted of each."""
-        servers = SessionServers(configs, on_status, on_tools, facts, self._backoff, pins, on_accepted, self._eras)
+        servers = SessionServers(
+            configs, on_status, on_tools, facts, self._backoff, pins, on_accepted, self._eras, on_news
+        )
         self._sessions = [other for other in self._sessions if not other.closed] + [servers]
         servers.start(self._tasks)
         return servers

@@ -15,9 +15,9 @@ from anyio.abc import TaskGroup
 from host.core.errors import HostError
 from host.core.pins import Drift, Pin, Pins, ahead, definition, judge
 from host.core.settings import ServerConfig
-from host.core.source import Ask, Eras, Progress, Round, ServerStatus, Spoken
+from host.core.source import Ask, Eras, Progress, Round, ServerStatus, Spoken, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec, canonical
-from host.servers.logs import ServerLog
+from host.servers.logs import ServerLog, Wants
 from host.servers.memory import Memory
 
 if TYPE_CHECKING:
@@ -47,10 +47,12 @@ class Supervisor:
         backoff: tuple[float, float],
         pins: Pins,
         on_accepted: OnAccepted,
-        eras: Eras | None = None,
+        eras: Eras | None,
+        on_news: Callable[[What, str | None], None],
     ) -> None:
         self.config, self.pins = config, pins
         self.log = ServerLog()
+        self.wants = Wants(config.log_level)
         self.status = ServerStatus(config.name, "starting")
         self.tools: list[ToolSpec] = []
         self.quarantined: dict[str, str] = {}
@@ -59,7 +61,8 @@ class Supervisor:
         self.closed = anyio.Event()
         self._facts = dict(facts)
         self._on_status, self._on_tools, self._on_accepted, self._backoff = on_status, on_tools, on_accepted, backoff
-        self._about = ""
+        self._on_news = on_news
+        self._about = self._instructions = ""
         self._connection: Connection | None = None
         self._memory = Memory(eras, config, self.log)
         self._changed = anyio.Event()
@@ -130,7 +133,9 @@ class Supervisor:
                 tasks.start_soon(self._hurry, self._life)
                 known = self._memory.spoken.era if self._memory.spoken else None
                 for era in (known, None if known == "handshake" else "handshake"):
-                    connection = connect(self.config, self._given(), self.log, era)
+                    connection = connect(
+                        self.config, self._given(), self.log, era, wants=self.wants, news=self._on_news
+                    )
                     died = era == "handshake" and known is None
                     reason = await connection.run(partial(self._heard, connection, tasks, died))
                     if connection.ready or not connection.process.spawned:
@@ -156,6 +161,7 @@ class Supervisor:
 
     def _listed(self, connection: Connection) -> None:
         self._connection, self._about = connection, connection.about
+        self._instructions = connection.instructions if self.config.instructions else ""
         self._judge(connection)
         self._set("ready", connection.trouble)
         self._on_tools()
@@ -189,7 +195,8 @@ class Supervisor:
         protocol = self._connection.protocol if self._connection else None
         tools = len(self.tools) if state in ("starting", "ready", "restarting") else 0
         aside = dict(self.quarantined)
-        self.status = ServerStatus(self.config.name, state, detail, tools, protocol, aside, self._about)
+        said = self._about, self._instructions
+        self.status = ServerStatus(self.config.name, state, detail, tools, protocol, aside, *said)
         self._wake()
         if state != "starting":
             self.settled.set()
@@ -235,17 +242,33 @@ class Supervisor:
 
     async def get_prompt(self, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
         """A prompt filled in, as the server wrote it. Raises HostError."""
-        connection = await self.live()
-        module = await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
-        filled: dict[str, Any] = await module.get_prompt(connection, name, arguments)
+        connection, inspection = await self._inspected()
+        filled: dict[str, Any] = await inspection.get_prompt(connection, name, arguments)
         return filled
+
+    async def listed(self, name: str) -> list[Any]:
+        """A list besides its tools, as the server wrote it (host/servers/inspection.py). Raises HostError."""
+        connection, inspection = await self._inspected()
+        items: list[Any] = await inspection.listed(connection, name)
+        return items
+
+    async def complete(
+        self, ref: Mapping[str, str], name: str, value: str, given: Mapping[str, str]
+    ) -> tuple[list[str], bool]:
+        """Values for an argument that begins with `value`, and whether there are more. Raises HostError."""
+        connection, inspection = await self._inspected()
+        found: tuple[list[str], bool] = await inspection.complete(connection, ref, name, value, given)
+        return found
 
     async def inspect(self) -> dict[str, Any]:
         """All that the server says of itself, and what is odd about it. Raises HostError."""
+        connection, inspection = await self._inspected()
+        found: dict[str, Any] = await inspection.inspect(connection)
+        return found | {"quirks": list(inspection.quirks(connection, self.log, self._memory))}
+
+    async def _inspected(self) -> tuple[Connection, Any]:
         connection = await self.live()
-        module = await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
-        found: dict[str, Any] = await module.inspect(connection)
-        return found | {"quirks": list(module.quirks(connection, self.log, self._memory))}
+        return connection, await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
 
     async def _ready(self) -> Connection | None:
         with anyio.move_on_after(self.config.startup_timeout):

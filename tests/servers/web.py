@@ -43,6 +43,7 @@ class Web:
     token: str | None = None
     issuer: Issuer | None = None
     env: dict[str, str] = field(default_factory=dict)
+    program: Path = LEAN
 
     def __post_init__(self) -> None:
         self.waiting: dict[Any, queue.Queue[Any]] = {}
@@ -57,7 +58,7 @@ class Web:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.process = subprocess.Popen(
-            [sys.executable, str(LEAN), self.era, *self.traits],
+            [sys.executable, str(self.program), self.era, *self.traits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -98,7 +99,7 @@ class Web:
                 continue
             if "method" not in message:
                 self._put(message.get("id"), message, line)
-            elif "subscriptions" in message["method"] or "list_changed" in message["method"]:
+            elif any(word in message["method"] for word in ("subscriptions", "list_changed", "updated")):
                 for each in self.listening:
                     each.put(line)
             elif self.waiting:
