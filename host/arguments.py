@@ -17,7 +17,7 @@ COMMANDS = {
     "mcp": "add, list, inspect and call MCP servers",
     "session": "list, show, export or delete sessions",
     "audit": "show, verify or export the record of sessions",
-    "policy": "explain what would happen to a call; test the rules",
+    "policy": "explain what would happen to a call; test the rules; list and take back grants",
     "doctor": "check configuration, model, machine and servers",
     "schema": "JSON Schema of events, commands and servers.toml",
 }
@@ -182,9 +182,10 @@ def _audit(parser: argparse.ArgumentParser) -> None:
 
 
 def _policy(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("explain", "test"))
-    parser.add_argument("tool", metavar="SERVER.TOOL", nargs="?")
+    parser.add_argument("action", choices=("explain", "test", "grants"))
+    parser.add_argument("operands", metavar="SERVER.TOOL", nargs="*", help="of explain; of test: FILE…")
     parser.add_argument("--args", metavar="JSON", default="{}", help="the call's arguments")
+    parser.add_argument("--revoke", metavar="ID", action="append", default=[], help="of grants: take this one back")
     parser.add_argument("--json", action="store_true")
 
 

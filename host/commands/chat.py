@@ -17,7 +17,7 @@ from anyio import to_thread
 from host.arguments import UsageError
 from host.commands.start import Begun, begin, terminal_ask
 from host.core.errors import HostError
-from host.core.types import SessionRow
+from host.core.types import Grant, SessionRow
 from host.frontends.handle import Door, Handle
 from host.store.host import HostStore
 
@@ -139,6 +139,12 @@ class LateDoor:
 
     async def sessions(self) -> list[SessionRow]:
         return await (await self._behind()).sessions()
+
+    async def grants(self) -> tuple[Grant, ...]:
+        return await (await self._behind()).grants()
+
+    async def take_back(self, id: str) -> bool:
+        return await (await self._behind()).take_back(id)
 
     async def _behind(self) -> Door:
         await self._ready.wait()

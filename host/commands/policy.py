@@ -1,48 +1,90 @@
-"""`agent-host policy`: what would happen to a call, and which rule says so. Starts no server."""
+"""`agent-host policy`: what would happen to a call and which rule says so, and the grants. Starts no server."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from host.arguments import UsageError
 from host.commands.start import begin, facts, terminal_ask
+from host.config import environment
 from host.config.problems import nearest
-from host.core.policy import Context, Decision, Rule, decide, presumed_effect
+from host.config.read import read_file
+from host.core.errors import ConfigError
+from host.core.policy import Context, Decision, Rule, decide, judge, presumed_effect
 from host.core.settings import Config, Profile, ToolSettings
+from host.core.text import safe
 from host.core.types import Grant, ToolSpec
+from host.frontends.view import granted_words
+from host.store.grants import GrantFile
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rules that spoke: the strictest, and those that they overrule."""
+
+    strictest: list[Rule]
+    overruled: list[tuple[Rule, Decision]]
 
 
 def main(options: argparse.Namespace) -> int:
-    config = begin(options, terminal_ask(options), talks=False).config
-    if options.action == "test":
-        return _test(config)
+    match options.action:
+        case "grants":
+            return grants(options)
+        case "test":
+            return _test(options)
+    return _explain(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    begun = begin(options, terminal_ask(options), talks=False)
+    config = begun.config
     profile = config.profiles[options.profile or "default"]
     spec = _spec(options, config, profile)
     arguments = _arguments(options)
-    grants = [Grant(server, tool, scope="run") for server, _, tool in (a.partition(".") for a in options.allow)]
+    allowed = [Grant(server, tool, scope="run") for server, _, tool in (a.partition(".") for a in options.allow)]
     context = Context(options.mode or "ask", facts(options), bypass=options.bypass)
-    decision = decide(profile.rules, grants, spec, arguments, context)
+    decision = decide(profile.rules, allowed, spec, arguments, context)
+    spoke = [(rule, said) for rule in profile.rules if (said := judge(rule, spec, arguments, context.facts))]
+    strictest = max((said.verdict for _, said in spoke), default=None)
+    found = Found(
+        [r for r, said in spoke if said.verdict is strictest], [s for s in spoke if s[1].verdict is not strictest]
+    )
     if options.json or options.output_format == "json":
-        sys.stdout.write(json.dumps(_as_json(spec, decision, profile.rules), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(_as_json(spec, decision, found), ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(_as_text(spec, decision, profile.rules))
+        sys.stdout.write(_as_text(spec, decision, found))
     return 0
 
 
-def _test(config: Config) -> int:
-    """Examples were checked when the files were read: a rule that disagrees with its own never gets here."""
-    rules = {id(rule): rule for profile in config.profiles.values() for rule in profile.rules}.values()
+def _test(options: argparse.Namespace) -> int:
+    """Check the rules of these files, or of all that apply here, against their own examples. A rule that disagrees
+    is told by the reader of the files, with its place."""
+    if options.operands:
+        files = [read_file(Path(name), "user", os.environ) for name in options.operands]
+        if wrong := [text for file in files for text in file.problems.texts()]:
+            raise ConfigError("\n".join(wrong))
+        lists = [file.rules for file in files] + [p.rules for file in files for p in file.profiles.values()]
+    else:
+        config = begin(options, terminal_ask(options), talks=False).config
+        lists = [profile.rules for profile in config.profiles.values()]
+    rules = {id(rule): rule for each in lists for rule in each}.values()
     examples = sum(len(rule.match) + len(rule.not_match) for rule in rules)
+    bare = [rule for rule in rules if rule.args and not (rule.match or rule.not_match)]
+    for rule in bare:
+        sys.stdout.write(f"{rule.origin}: rule {rule.id} has conditions and no example\n")
     sys.stdout.write(f"{len(rules)} rules, {examples} examples: all agree\n")
     return 0
 
 
 def _spec(options: argparse.Namespace, config: Config, profile: Profile) -> ToolSpec:
     """The tool as far as the files tell: what it says of itself is only known when its server runs."""
-    server, dot, tool = (options.tool or "").partition(".")
+    server, dot, tool = (options.operands[0] if len(options.operands) == 1 else "").partition(".")
     if not (server and dot and tool):
         raise UsageError("policy explain needs SERVER.TOOL")
     if server not in profile.servers:
@@ -62,12 +104,16 @@ def _arguments(options: argparse.Namespace) -> dict[str, Any]:
     return arguments
 
 
-def _as_json(spec: ToolSpec, decision: Decision, rules: tuple[Rule, ...]) -> dict[str, Any]:
+def _as_json(spec: ToolSpec, decision: Decision, found: Found) -> dict[str, Any]:
     return {
         "tool": spec.name,
         "verdict": decision.verdict.name.lower(),
         "reason": decision.reason,
-        "rules": [{"id": rule.id, "origin": rule.origin} for rule in rules if rule.id in decision.rules],
+        "rules": [{"id": rule.id, "origin": rule.origin} for rule in found.strictest],
+        "overruled": [
+            {"id": rule.id, "origin": rule.origin, "verdict": said.verdict.name.lower(), "reason": said.reason}
+            for rule, said in found.overruled
+        ],
         "effect": spec.effect,
         "open": spec.open,
         "confirmed": spec.confirmed,
@@ -75,12 +121,41 @@ def _as_json(spec: ToolSpec, decision: Decision, rules: tuple[Rule, ...]) -> dic
     }
 
 
-def _as_text(spec: ToolSpec, decision: Decision, rules: tuple[Rule, ...]) -> str:
+def _as_text(spec: ToolSpec, decision: Decision, found: Found) -> str:
     word = "confirmed" if spec.confirmed else "unconfirmed; its server's own hints may say more"
     lines = [
         f"{spec.server}.{spec.remote_name}: {decision.verdict.name.lower()}",
         f"  because   {decision.reason}",
-        *(f"  rule      {rule.id} ({rule.origin})" for rule in rules if rule.id in decision.rules),
+        *(f"  rule      {rule.id} ({rule.origin})" for rule in found.strictest),
+        *(
+            f"  overruled {rule.id} ({rule.origin}): {said.verdict.name.lower()}, {said.reason}"
+            for rule, said in found.overruled
+        ),
         f"  effect    {spec.effect}, {'open' if spec.open else 'closed'} ({word})",
     ]
-    return "\n".join(lines) + "\n"
+    return safe("\n".join(lines), keep_newlines=True) + "\n"
+
+
+def grants(options: argparse.Namespace) -> int:
+    """List the grants that outlive sessions, or take some back."""
+    file = GrantFile(environment().state_folder)
+    for id in options.revoke:
+        if not file.take_back(id):
+            raise UsageError(f"no grant {id}; agent-host policy grants lists them")
+    kept = file.read()
+    if options.json or options.output_format == "json":
+        sys.stdout.write(json.dumps([_grant_json(grant) for grant in kept], ensure_ascii=False) + "\n")
+    elif not options.revoke:
+        lines = [f"{grant.id}  {granted_line(grant)}\n" for grant in kept]
+        sys.stdout.write("".join(lines) or f"no grants in {file.path}\n")
+    return 0
+
+
+def _grant_json(grant: Grant) -> dict[str, Any]:
+    return {"id": grant.id} | {name: value for name, value in asdict(grant).items() if value}
+
+
+def granted_line(grant: Grant) -> str:
+    """A grant in one line: which calls, for whom or where, since when."""
+    where = f"in {grant.project}" if grant.scope == "project" else "for you, everywhere"
+    return safe(f"{grant.server}.{grant.tool}  {granted_words(grant)}  {where}  since {grant.at[:10]}")

@@ -6,6 +6,7 @@ import argparse
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import anyio
@@ -34,6 +35,7 @@ def run_options(options: argparse.Namespace, begun: Begun, attended: bool) -> Ru
         limits=limits(options),
         json_schema=json_schema(options),
         attended=attended,
+        project=str(Path.cwd()),
     )
 
 

@@ -19,7 +19,7 @@ from host.config.problems import Problems
 from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
 from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection
-from host.core import policy
+from host.core import conditions, policy
 from host.core.settings import FactSource, Origin, Profile, ProviderConfig, ServerConfig, ToolSettings, Wire
 from host.core.types import Limits
 
@@ -274,8 +274,8 @@ class _Build:
         if source is None:
             return None
         try:
-            policy.lookup({}, source.path)
-        except policy.Unevaluable:
+            conditions.lookup({}, source.path)
+        except conditions.Unevaluable:
             pass  # nothing is there yet; only the path's form is checked
         except ValueError as error:
             self.file.problems.add((*at, "from", "path"), str(error))

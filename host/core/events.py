@@ -69,6 +69,7 @@ class CallDecided:
     open: bool = True
     digest: str = ""
     grantable: bool = False
+    grant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ class Compacted:
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
-    """`changes` may hold model, mode, facts, limits; `by` is user, host, or the id of the call that set a fact."""
+    """`changes` may hold model, mode, facts, limits, revoked (a grant by its id); `by` is user, host, or the id of the
+    call that set a fact."""
 
     kind: ClassVar[str] = "settings_changed"
     changes: Json
@@ -298,6 +300,7 @@ class Change:
     model: str | None = None
     mode: Literal["read-only", "ask", "auto"] | None = None
     facts: dict[str, Any] | None = None
+    revoke: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from host.core.policy import Rule
-from host.core.types import Effect, Limits
+from host.core.types import Effect, Limits, canonical
 
 if TYPE_CHECKING:
     from host.core.pins import Pins
@@ -81,6 +82,12 @@ class ServerConfig:
     def lock(self) -> Path:
         """The file that pins what this server's tools are."""
         return self.file.with_name("servers.lock")
+
+    @property
+    def identity(self) -> str:
+        """What this server is, whatever it is called: the digest of what is started where, or of its address."""
+        what = [self.url] if self.url is not None else [self.command, *self.args, str(self.cwd)]
+        return sha256(canonical(what).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,8 +357,17 @@ def _answered(state: State, event: ev.Answered, at: str) -> None:
     if event.action == "accept" and event.remember and asked.call_id in state.calls:
         decision = state.calls[asked.call_id].decision
         assert decision is not None
-        arguments = event.content if event.content is not None else dict(decision.arguments)
-        state.grants.append(Grant(decision.server, decision.remote_name, decision.digest, canonical(arguments)))
+        if (grant := grant_of(event, decision)).scope == "session":
+            state.grants.append(grant)
+
+
+def grant_of(answer: ev.Answered, decision: ev.CallDecided) -> Grant:
+    """What an answer that is to be remembered grants. `decision` is about the arguments it was given for."""
+    remember = answer.remember or {}
+    exact = canonical(dict(decision.arguments if answer.content is None else answer.content))
+    what = remember["arguments"]
+    arguments = exact if what == "exact" else what
+    return Grant(decision.server, decision.remote_name, decision.digest, arguments, remember["for"])
 
 
 def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
@@ -399,6 +408,8 @@ def _changed(state: State, event: ev.SettingsChanged, at: str) -> None:
     state.facts.update(changes.get("facts", {}))
     if "limits" in changes:
         state.limits = replace(state.limits, **changes["limits"])
+    if revoked := changes.get("revoked"):
+        state.grants = [grant for grant in state.grants if grant.id != revoked]
     if settled := changes.get("settled"):
         state.unsettled = [u for u in state.unsettled if u.key != settled]
 

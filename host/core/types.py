@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from math import isinf
 from typing import Any, Literal
 
 Effect = Literal["read", "write", "destructive"]
 Stop = Literal["done", "calls", "length", "refusal", "failed", "interrupted"]
+Scope = Literal["run", "session", "project", "me"]
 Outcome = Literal["ok", "error", "denied", "declined", "interrupted", "unknown"]
 
 
@@ -182,15 +184,25 @@ class Limits:
 class Grant:
     """An answer given ahead: it may satisfy an ask, never a deny.
 
-    Bound to server, tool, definition and arguments: `arguments` is the canonical text of exactly these,
-    or None for a grant of this run (`--allow`), whose names may be globs.
+    Bound to server, tool, definition and arguments: `arguments` is the canonical text of exactly these, or conditions
+    as a rule has them, or None for a grant of this run (`--allow`), whose names may be globs. One that outlives its
+    session is also bound to what the server is (`identity`), and one for a project to its folder.
     """
 
     server: str
     tool: str
     digest: str | None = None
-    arguments: str | None = None
-    scope: Literal["run", "session"] = "session"
+    arguments: str | Mapping[str, Mapping[str, Any]] | None = None
+    scope: Scope = "session"
+    identity: str = ""
+    project: str = ""
+    at: str = ""
+
+    @property
+    def id(self) -> str:
+        """A short name that follows from what is granted: the same grant has the same one everywhere."""
+        what = [getattr(self, each.name) for each in fields(self) if each.name != "at"]
+        return "g" + sha256(canonical(what).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

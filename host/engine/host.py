@@ -25,6 +25,7 @@ from host.engine.session import Model, Session, Setup
 from host.engine.turn import live
 from host.providers.base import Provider
 from host.servers.pool import Pool
+from host.store.grants import GrantFile
 from host.store.host import HostStore
 from host.store.log import Log
 
@@ -34,7 +35,8 @@ ProviderFor = Callable[[str, Profile], Awaitable[tuple[Provider, str, ModelProfi
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What the command line adds to the files, for every session of this process. None keeps what is set; `patience`
-    is how many seconds a turn waits for late servers once one is ready, None until each had its time."""
+    is how many seconds a turn waits for late servers once one is ready, None until each had its time; `project` is the
+    folder that grants for a project are bound to."""
 
     model: str | None = None
     mode: str | None = None
@@ -45,6 +47,7 @@ class RunOptions:
     json_schema: Mapping[str, Any] | None = None
     attended: bool = True
     patience: float | None = None
+    project: str = ""
 
 
 class Host:
@@ -53,6 +56,7 @@ class Host:
     def __init__(self, config: Config, options: RunOptions, provider_for: ProviderFor) -> None:
         self._config, self._options, self._provider_for = config, options, provider_for
         self._store = HostStore(config.home)
+        self._grants = GrantFile(config.home)
         self._pool = Pool(eras=self._store)
         self._open: dict[str, Session] = {}
         self._stack = AsyncExitStack()
@@ -165,6 +169,9 @@ class Host:
             self._options.bypass,
             self._options.json_schema,
             self._options.patience,
+            {config.name: config for config in configs},
+            self._grants,
+            self._options.project,
         )
 
     def _opened(self, profile: Profile) -> ev.SessionOpened:
@@ -221,6 +228,12 @@ class Host:
 
     async def sessions(self) -> list[SessionRow]:
         return await to_thread.run_sync(self._store.sessions)
+
+    async def grants(self) -> tuple[Grant, ...]:
+        return await to_thread.run_sync(self._grants.read)
+
+    async def take_back(self, id: str) -> bool:
+        return await to_thread.run_sync(self._grants.take_back, id)
 
 
 def whole_log(log: Log) -> Iterator[ev.Recorded]:

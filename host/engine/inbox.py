@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from host.core import events as ev
 from host.core.errors import HostError
+from host.core.policy import grant_problem
 from host.core.schema import arguments_problem
 from host.core.types import Text
 
 if TYPE_CHECKING:
     from host.engine.session import Session
-
-EXACT = {"for": "session", "arguments": "exact"}
 
 
 def take(session: Session, command: ev.Command) -> str | None:
@@ -69,10 +68,11 @@ def _answer(session: Session, answer: ev.Answer) -> str | None:
 def _problem(session: Session, answer: ev.Answer, asked: ev.Asked) -> str | None:
     """Why this answer cannot be given to this question."""
     if answer.remember is not None:
-        if answer.remember != EXACT:
-            return 'remember is {"for": "session", "arguments": "exact"}; longer or wider grants are not available'
-        if not asked.grantable:
-            return "no grant is offered for this question"
+        if answer.action != "accept" or not asked.grantable:
+            return "no grant is offered for this question" if answer.action == "accept" else "only a yes is remembered"
+        arguments = asked.arguments if answer.content is None else answer.content
+        if reason := grant_problem(answer.remember, asked.effect, arguments or {}, session.state.facts):
+            return reason
     if answer.action != "accept" or (answer.content is None and asked.about != "form"):
         return None
     schema = asked.schema or {}
@@ -95,8 +95,12 @@ def _change(session: Session, change: ev.Change) -> str | None:
         if session.state.facts.get(name, value) != value:
             return f"the fact {name} is already set and stays as it is in this session"
         changes.setdefault("facts", {})[name] = value
+    if change.revoke is not None:
+        if all(grant.id != change.revoke for grant in session.state.grants):
+            return f"this session has no grant {change.revoke!r}"
+        changes["revoked"] = change.revoke
     if not changes:
-        return "nothing to change: give model, mode or facts"
+        return "nothing to change: give model, mode, facts or revoke"
     session.emit(ev.SettingsChanged(changes))
     if "facts" in changes:
         session.servers.set_facts(session.state.facts)

@@ -12,8 +12,8 @@ import anyio
 from anyio import to_thread
 
 from host.core import events as ev
+from host.core.conditions import Unevaluable, lookup
 from host.core.errors import HostError, StoreError
-from host.core.policy import Unevaluable, lookup
 from host.core.source import Round, ToolSource
 from host.core.state import Call, outcome_after_loss
 from host.core.told import CHARS_PER_TOKEN

@@ -16,7 +16,7 @@ from host.core import events as ev
 from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
-from host.core.settings import ModelProfile, Profile
+from host.core.settings import ModelProfile, Profile, ServerConfig
 from host.core.source import ServerStatus, ToolSource
 from host.core.state import State, apply
 from host.core.text import Secrets
@@ -31,6 +31,7 @@ from host.servers.builtin import Builtin
 from host.servers.finder import Listing
 from host.servers.large import apart
 from host.servers.pool import SessionServers
+from host.store.grants import GrantFile
 from host.store.log import SPILL, Log, read_log
 
 RECENT = 256
@@ -48,7 +49,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a session runs with today: it is not in the log, a resumed session gets it anew."""
+    """What a session runs with today: it is not in the log, a resumed session gets it anew. `lasting` are the grants
+    that outlive sessions, `project` the folder that some of them are bound to."""
 
     profile: Profile
     model_for: Callable[[str], Awaitable[Model]]
@@ -60,6 +62,9 @@ class Setup:
     bypass: bool = False
     json_schema: Mapping[str, Any] | None = None
     patience: float | None = None
+    servers: Mapping[str, ServerConfig] = field(default_factory=dict)
+    lasting: GrantFile | None = None
+    project: str = ""
 
 
 @dataclass(slots=True)
@@ -98,6 +103,8 @@ class Session:
         self.scope: anyio.CancelScope | None = None
         self.broken: HostError | None = None
         self._models: dict[str, Model] = {}
+        self.lasting: tuple[Grant, ...] = ()
+        self._distrusted = ""
 
     @property
     def session(self) -> str:
@@ -302,7 +309,40 @@ class Session:
         said = self.state.turn.said if self.state.turn else None
         tentative = said is not None and bool(said.request.get("tentative"))
         context = Context(self.state.mode, self.state.facts, unsettled, self.setup.bypass, tentative)
-        return decide(self.setup.profile.rules, [*self.state.grants, *self.setup.grants], spec, arguments, context)
+        grants = [*self.state.grants, *self.setup.grants, *self.lasting]
+        return decide(self.setup.profile.rules, grants, spec, arguments, context)
+
+    async def look_up_grants(self) -> None:
+        """Take the grants that hold here as their file has them now: somebody may have taken one back."""
+        file = self.setup.lasting
+        if file is None:
+            return
+        try:
+            found, problem = await to_thread.run_sync(file.read), ""
+        except StoreError as error:
+            found, problem = (), str(error)
+        if problem and problem != self._distrusted:
+            self.reject("grants", problem)
+        self._distrusted = problem
+        self.lasting = tuple(grant for grant in found if self._holds_here(grant))
+
+    def _holds_here(self, grant: Grant) -> bool:
+        server = self.setup.servers.get(grant.server)
+        here = grant.scope == "me" or grant.project == self.setup.project
+        return here and server is not None and grant.identity == server.identity
+
+    async def keep(self, grant: Grant) -> None:
+        """Write down a grant that outlives the session. What cannot be written is told, and asks again next time."""
+        file, server = self.setup.lasting, self.setup.servers.get(grant.server)
+        if file is None or server is None:
+            return
+        project = self.setup.project if grant.scope == "project" else ""
+        whole = replace(grant, identity=server.identity, project=project, at=self.now())
+        try:
+            await to_thread.run_sync(file.add, whole)
+        except StoreError as error:
+            self.reject("answer", f"the grant was not kept: {error}")
+        await self.look_up_grants()
 
     async def model(self) -> Model:
         name = self.state.model

@@ -10,7 +10,7 @@ from typing import Any
 from host.core import events as ev
 from host.core.policy import Verdict
 from host.core.schema import arguments_problem
-from host.core.state import Call, Question, outcome_after_loss
+from host.core.state import Call, Question, grant_of, outcome_after_loss
 from host.core.types import ToolSpec
 from host.engine.rounds import answer_to, ask_again, run
 from host.engine.session import Session
@@ -100,6 +100,7 @@ def decided(session: Session, call: Call, spec: ToolSpec, arguments: Mapping[str
             spec.open,
             spec.digest,
             decision.grantable,
+            decision.grant,
         ),
         *(
             ev.Answered(question.asked.request_id, "cancel", by="host", reason="decided anew")
@@ -131,6 +132,8 @@ async def answered_yes(session: Session, call: Call, spec: ToolSpec, asked: ev.A
         if answer.by == "host":
             return finish(session, call, "declined", "nobody", without_a_person(asked))
         return finish(session, call, "declined", "declined", answer.reason)
+    if answer.remember and call.decision and (grant := grant_of(answer, call.decision)).scope != "session":
+        await session.keep(grant)
     edited = answer.content
     if edited is None or dict(edited) == call.arguments:
         return True

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from host.core.events import Command, Delta, Recorded, Rejected
 from host.core.source import ServerStatus
-from host.core.types import SessionRow
+from host.core.types import Grant, SessionRow
 
 FeedItem = Recorded | Delta | ServerStatus | Rejected
 
@@ -56,3 +56,11 @@ class Door(Protocol):
     async def close(self, handle: Handle) -> None: ...
 
     async def sessions(self) -> list[SessionRow]: ...
+
+    async def grants(self) -> tuple[Grant, ...]:
+        """The answers given ahead that outlive a session. Raises HostError where their file cannot be trusted."""
+        ...
+
+    async def take_back(self, id: str) -> bool:
+        """Take a lasting grant back; whether there was one of this name."""
+        ...

@@ -16,7 +16,7 @@ from host.core.outline import Outline, Rest, Shown
 from host.core.source import ServerStatus
 from host.core.state import Call, Question, State, apply, seconds
 from host.core.told import ending, parts_of
-from host.core.types import Blob, Effect, Stop, Text, Usage
+from host.core.types import Blob, Effect, Grant, Stop, Text, Usage, canonical
 
 Stage = Literal[
     "proposed", "allowed", "waiting", "running", "paused",
@@ -39,6 +39,7 @@ STAGES: Mapping[Stage, tuple[str, str]] = {
     "interrupted": ("■", "stopped"),
     "unknown": ("?", "unknown"),
 }
+REMEMBERED = {"session": "this session", "project": "this project", "me": "from now on"}
 LIVE: frozenset[Stage] = frozenset({"proposed", "allowed", "waiting", "running", "paused"})
 
 
@@ -283,6 +284,11 @@ def _edits(question: Question, answer: ev.Answered) -> bool:
     return asked.about == "approval" and answer.content is not None and answer.content != asked.arguments
 
 
+def _scope(answer: ev.Answered) -> str:
+    """How long an answer is to hold; empty for this once."""
+    return str(answer.remember["for"]) if answer.remember else ""
+
+
 def _note(decision: ev.CallDecided | None, questions: list[Question]) -> str:
     """Who decided, in a few words: a person's answer counts before the rule that asked for it."""
     for question in questions:
@@ -290,13 +296,21 @@ def _note(decision: ev.CallDecided | None, questions: list[Question]) -> str:
         if question.asked.about == "approval" and answer is not None:
             who = "you" if answer.by == "user" else "host"
             said = {"accept": "once", "decline": "no", "cancel": "stopped"}[answer.action]
-            said = "edited" if _edits(question, answer) else "this session" if answer.remember else said
+            said = "edited" if _edits(question, answer) else REMEMBERED.get(_scope(answer), said)
             return f"{who}: {said}"
     if decision is None or decision.verdict == "ask":
         return ""
     if decision.rules:
         return f"rule {', '.join(decision.rules)}"
     return f"auto: {decision.reason}" if decision.verdict == "allow" and decision.reason else decision.reason
+
+
+def granted_words(grant: Grant) -> str:
+    """Which calls a grant covers: exactly these arguments, or conditions."""
+    if not isinstance(grant.arguments, Mapping):
+        return grant.arguments or "any arguments"
+    tests = ((path, test, value) for path, all_of in grant.arguments.items() for test, value in all_of.items())
+    return "when " + " and ".join(f"{path} {test} {canonical(value)}" for path, test, value in tests)
 
 
 def _result(finished: ev.CallFinished, call: Call) -> str:

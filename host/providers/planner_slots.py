@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from host.core.policy import pattern
+from host.core.conditions import pattern
 from host.providers.planner_words import name_tokens
 
 IDS = ("id", "key", "uri", "url", "uuid", "sku", "handle", "ref")

@@ -21,7 +21,7 @@ class AuditRow:
     """One call: who allowed what, when, under which rule and grant, and what came of it.
 
     `arguments` as they were sent, else as decided or wished. `by` (user, host or —) did `action`, `how`: once,
-    remembered, edited, or granted: an answer given before (event `grant`) held. `outcome` is empty while the call is
+    remembered, edited, or granted: an answer given before (`grant`) held. `outcome` is empty while the call is
     open; `unsettled`: it was sent, nobody knows what came of it, and nobody said."""
 
     session: str
@@ -40,7 +40,7 @@ class AuditRow:
     by: str = NOBODY
     how: str = ""
     answered: str = ""
-    grant: int = 0
+    grant: str = ""
     started: str = ""
     outcome: str = ""
     milliseconds: int = 0
@@ -96,7 +96,6 @@ class _Ledger:
     wished: dict[str, ToolCall] = field(default_factory=dict)
     decided: dict[str, ev.CallDecided] = field(default_factory=dict)
     asked: dict[str, ev.Asked] = field(default_factory=dict)
-    remembered: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
 
     def take(self, item: Recorded) -> None:
         match item.event:
@@ -149,9 +148,8 @@ class _Ledger:
             rules=decided.rules,
             reason=decided.reason,
         )
-        given = self.remembered.get(_grant(decided, decided.arguments))
-        if decided.verdict == "allow" and row.by == NOBODY and given:
-            self._set(item, decided.call_id, by="user", how="granted", grant=given)
+        if decided.grant and row.by == NOBODY:
+            self._set(item, decided.call_id, by="user", how="granted", grant=decided.grant)
 
     def _answered(self, item: Recorded, asked: ev.Asked, answered: ev.Answered) -> None:
         if asked.call_id is None:
@@ -161,8 +159,6 @@ class _Ledger:
         accepted = answered.action == "accept"
         edited = accepted and canonical(sent) != canonical(asked.arguments or {})
         how = "edited" if edited else "remembered" if accepted and answered.remember else "once"
-        if accepted and answered.remember and decided:
-            self.remembered.setdefault(_grant(decided, sent), item.seq)
         said = "; ".join(filter(None, (decided.reason if decided else "", answered.reason)))
         self._set(item, asked.call_id, action=answered.action, by=answered.by, how=how, reason=said, answered=item.at)
 
@@ -173,7 +169,3 @@ class _Ledger:
                     self.rows[place] = replace(self.rows[place], action="", by=NOBODY, how="", answered="")
         if settled := changes.get("settled"):
             self.rows = [replace(row, unsettled=False) if row.key == settled else row for row in self.rows]
-
-
-def _grant(decided: ev.CallDecided, arguments: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return decided.server, decided.remote_name, decided.digest, canonical(arguments)

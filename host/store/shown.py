@@ -57,7 +57,7 @@ def _allowed(row: AuditRow) -> str:
     why = " · ".join(filter(None, (rules, row.reason)))
     answer = ""
     if row.how == "granted":
-        answer = f" → granted by {row.by} in event {row.grant}"
+        answer = f" → granted by {row.by} ahead ({row.grant})"
     elif row.by != NOBODY:
         answer = f" → {_ACTIONS[row.action]} by {row.by} at {row.answered[11:].removesuffix('Z')} ({row.how})"
     return f"{row.verdict}{f' [{why}]' if why else ''}{answer}"

@@ -284,6 +284,7 @@ def test_policy_explains_a_call_without_starting_a_server(host, tmp_path):
         f'[mcp_servers.crm]\ncommand = "python"\nargs = ["-c", "open({str(mark)!r}, \'w\')"]\n'
         'tools.get = { effect = "read", open = false }\n[[rules]]\nid = "small"\nserver = "crm"\ntool = "refund"\n'
         "args.amount.max = 50\nneeds = ['who']\nverdict = \"allow\"\nmatch = [{ amount = 1 }]\n"
+        '[[rules]]\nid = "seven"\nserver = "*"\ntool = "refund"\nargs.amount.equals = 7\nverdict = "ask"\n'
     )
 
     def explained(*arguments):
@@ -295,9 +296,14 @@ def test_policy_explains_a_call_without_starting_a_server(host, tmp_path):
     assert explained("crm.refund", "--args", '{"amount": 5}') == ("deny", ["small"])
     assert explained("crm.refund", "--args", '{"amount": 5}', "--fact", "who=me") == ("allow", ["small"])
     assert explained("crm.refund", "--args", '{"amount": 80}', "--fact", "who=me") == ("ask", [])
-    told = host("policy", "explain", "--config", path, "crm.refund", "--fact", "who=me", "--args", '{"amount": 5}')
-    assert f"{path}:5" in told.stdout
-    assert "1 rules, 1 examples" in host("policy", "test", "--config", path).stdout
+    told = host("policy", "explain", "--config", path, "crm.refund", "--fact", "who=me", "--args", '{"amount": 7}')
+    assert f"rule      seven ({path}:13)" in told.stdout
+    assert f"overruled small ({path}:5): allow" in told.stdout
+    tested = host("policy", "test", path).stdout
+    assert f"{path}:13: rule seven has conditions and no example" in tested
+    assert "2 rules, 1 examples" in tested
+    path.write_text(path.read_text().replace("amount = 1 ", "amount = 51 "))
+    assert "match example" in host("policy", "test", path).stderr
     assert not mark.exists()
 
 

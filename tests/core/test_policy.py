@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.core.policy import Context, Rule, Verdict, decide, holds, lookup, problems
+from host.core.conditions import lookup
+from host.core.policy import Context, Rule, Verdict, decide, holds, problems
 from host.core.types import Grant, ToolSpec, canonical
 
 REFUND = ToolSpec(
