@@ -85,6 +85,9 @@ class Servers:
     def source(self, server):
         return self._sources.get(server)
 
+    def aside(self, name):
+        return None
+
     def set_facts(self, facts):
         pass
 
@@ -238,6 +241,7 @@ async def play(folder: Path, turns, ops, window: int) -> None:
                 if not crashed:
                     session.leave()
                     while session.state.turn is not None:
+                        assert session.broken is None
                         bench.do("release")
                         await checkpoint()
                     await session.close()
