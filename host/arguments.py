@@ -15,6 +15,7 @@ COMMANDS = {
     "batch": "many prompts from a JSONL file, each a session of its own",
     "demo": "run a demonstration in a scratch folder",
     "mcp": "add, list, inspect and call MCP servers",
+    "lock": "review what the servers' tools do, and pin them in servers.lock",
     "session": "list, show, export or delete sessions",
     "audit": "show, verify or export the record of sessions",
     "policy": "explain what would happen to a call; test the rules; list and take back grants",
@@ -229,6 +230,12 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true")
 
 
+def _lock(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 3 where a tool is not as locked")
+    parser.add_argument("--update", metavar="NAME", help="review this server only")
+    parser.set_defaults(words=[])
+
+
 _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "chat": _prompt,
     "run": _prompt,
@@ -238,6 +245,7 @@ _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "audit": _audit,
     "policy": _policy,
     "mcp": _mcp,
+    "lock": _lock,
     "doctor": _doctor,
 }
 

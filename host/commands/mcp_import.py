@@ -17,7 +17,8 @@ from host.config import environment
 from host.core.errors import ConfigError
 
 SAME = {"command", "args", "env", "env_vars", "cwd", "url", "headers", "bearer_token_env_var", "enabled", "required"}
-SAME |= {"startup_timeout_sec", "tool_timeout_sec", "enabled_tools", "disabled_tools"}
+SAME |= {"startup_timeout_sec", "tool_timeout_sec", "enabled_tools", "disabled_tools", "default_tools_approval_mode"}
+APPROVED = ("autoApprove", "alwaysAllow")
 OTHER_NAMES = {"http_headers": "headers", "serverUrl": "url", "httpUrl": "url"}
 SPOKEN = ("stdio", "http", "streamable-http", "streamableHttp")
 _REFERENCE = re.compile(r"\$\{(env:|input:)?([^{}:]+)(:-[^{}]*)?\}")
@@ -78,14 +79,22 @@ def translated(path: Path, id: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     folder = path.absolute().parent
     folder = folder.parent if folder.name == ".vscode" else folder
     entry: dict[str, Any] = {}
+    wishes: dict[str, Any] = {}
     for key, value in raw.items():
         ours = OTHER_NAMES.get(key, key)
         if ours in SAME:
             entry[ours] = filled(value, folder, id)
         elif key == "disabled":
             entry["enabled"] = not value
+        elif key in APPROVED and isinstance(value, list):
+            wishes |= dict.fromkeys(map(str, value), "approve")
+        elif key == "tools" and isinstance(value, Mapping):
+            wishes |= {tool: said["approval_mode"] for tool, said in value.items() if "approval_mode" in said}
         elif not (key == "type" and value in SPOKEN):
             tell(f"{id}: {key} is not taken over")
+    if wishes:
+        entry["tools"] = {tool: {"approval_mode": wish} for tool, wish in wishes.items()}
+        tell(f"{id}: what it wishes to run without asking allows nothing here; agent-host lock shows it to you")
     for key in ("env", "headers"):
         if isinstance(values := entry.get(key), dict):
             entry[key] = {name: secret_out(id, name, value) for name, value in values.items()}

@@ -11,7 +11,8 @@ from typing import Any
 
 from host.arguments import UsageError
 from host.commands.local import detected
-from host.config import Environment, choose_model, environment, loosens, merge, read_files, tightening
+from host.commands.pinned import pinned
+from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
 from host.config.merge import NO_MODEL
 from host.config.problems import nearest
 from host.consent import Ask, ask_in_terminal, settle
@@ -27,12 +28,13 @@ BY_HAND = "command-line/mcp"
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What to run with. `notices` are for the user to read; `resume` is a session that exists."""
+    """What to run with. `notices` are for the user to read; `resume` is a session that exists; `files` were read."""
 
     env: Environment
     config: Config
     notices: tuple[str, ...]
     resume: str | None = None
+    files: tuple[ConfigFile, ...] = ()
 
 
 def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> Begun:
@@ -42,12 +44,13 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
     resume = resumed(options, env.state_folder)
     files = read_files(env, Path.cwd(), options.config)
     notices: list[str] = []
+    trust = options.trust or env.agent_host_trust
     for number, file in enumerate(files):
-        trust = options.trust or env.agent_host_trust
         if file.origin == "project" and loosens(file) and not settle(file, env.state_folder, trust, ask):
             files[number] = tightening(file)
             notices.append(f"{file.path} is not used, for you did not consent; only its ask and deny rules hold")
-    config = merge(files, env, base_prompt())
+    config, unlocked = pinned(merge(files, env, base_prompt()), files, trust)
+    notices += unlocked
     if options.profile and options.profile not in config.profiles:
         raise ConfigError(
             f"-p {options.profile}: no such profile{nearest(options.profile, config.profiles)} "
@@ -62,7 +65,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
         model, why = found or (model, f"{why}, and no model server here is used")
     if model.startswith("offline/") or options.verbose:
         notices.append(f"model {model}: {why}")
-    return Begun(env, replace(config, model=model), tuple(notices), resume)
+    return Begun(env, replace(config, model=model), tuple(notices), resume, tuple(files))
 
 
 def terminal_ask(options: argparse.Namespace) -> Ask | None:

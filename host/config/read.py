@@ -18,7 +18,7 @@ from host.config.places import dotted, places
 from host.config.problems import Problems
 from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
-from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection
+from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection, ToolSection
 from host.core import conditions, policy
 from host.core.settings import FactSource, Origin, Profile, ProviderConfig, ServerConfig, ToolSettings, Wire
 from host.core.types import Limits
@@ -35,8 +35,8 @@ BUILT_IN: Mapping[str, Wire] = {"openai": "responses", "anthropic": "messages"}
 @dataclass(slots=True)
 class ConfigFile:
     """What one file says. `unlisted`: profiles that list no servers and get all enabled ones; `own_fallback`: those
-    that say which models to fall back on. `variables`: the
-    names that each server reads from the environment. `secrets`: values that may never be stored."""
+    that say which models to fall back on. `variables`: the names that each server reads from the environment.
+    `secrets`: values that may never be stored. `document`: the file as it is written."""
 
     path: Path
     origin: Origin
@@ -53,6 +53,7 @@ class ConfigFile:
     rules: tuple[policy.Rule, ...] = ()
     variables: dict[str, frozenset[str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_file(path: Path, origin: Origin, environ: Mapping[str, str], rules_before: int = 0) -> ConfigFile:
@@ -62,6 +63,7 @@ def read_file(path: Path, origin: Origin, environ: Mapping[str, str], rules_befo
     document = _parse(file)
     if document is None:
         return file
+    file.document = document
     filled = interpolate(document, environ)
     for at, what in filled.problems:
         file.problems.add(at, what)
@@ -183,7 +185,7 @@ class _Build:
             tuple(section.disabled_tools),
             section.parallel,
             section.trust_hints,
-            {tool: ToolSettings(said.effect, said.open, said.timeout_sec) for tool, said in section.tools.items()},
+            {tool: _said(said) for tool, said in section.tools.items()},
             self.file.origin,
             self.file.path,
             section.url,
@@ -191,6 +193,7 @@ class _Build:
             oauth_of(section),
             instructions=section.instructions,
             log_level=section.log_level,
+            approval=section.default_tools_approval_mode,
         )
 
     def _remote(self, name: str, section: ServerSection) -> Remote:
@@ -302,6 +305,10 @@ class _Build:
         except RuntimeError:
             self.file.problems.add(at, f"no home folder for {text}")
             return self.file.path.parent
+
+
+def _said(said: ToolSection) -> ToolSettings:
+    return ToolSettings(said.effect, said.open, said.timeout_sec, said.approval_mode)
 
 
 _NOT_IN_PROJECT = (

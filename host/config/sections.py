@@ -11,8 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from host.core.settings import LogLevel, OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
 from host.core.types import Effect
 
-APPROVALS = "approvals are rules here: write a [[rules]] entry with server, tool and verdict"
-
 
 def _shaped(pattern: str, meaning: str) -> Callable[[str], str]:
     """A check that a text looks like `pattern`; `meaning` tells a person what that is."""
@@ -30,6 +28,7 @@ Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0)]
 Price = Annotated[float, Field(ge=0)]
 Filled = Annotated[str, Field(min_length=1)]
+Approval = Literal["auto", "prompt", "writes", "approve"]
 ModelName = Annotated[str, AfterValidator(_shaped(r"[^/]+/.", 'written "provider/model"'))]
 Address = Annotated[str, AfterValidator(_shaped(r"https?://[^\s/]", "an address that begins with http:// or https://"))]
 
@@ -44,7 +43,8 @@ class Section(BaseModel):
 class ToolSection(Section):
     """[mcp_servers.NAME.tools.TOOL]: what people say of one tool."""
 
-    refused: ClassVar[dict[str, str]] = {"approval_mode": APPROVALS, "enabled": "use enabled_tools or disabled_tools"}
+    refused: ClassVar[dict[str, str]] = {"enabled": "use enabled_tools or disabled_tools"}
+    approval_mode: Approval | None = None
     effect: Effect | None = None
     open: bool | None = None
     timeout_sec: Amount | None = None
@@ -70,7 +70,6 @@ class ServerSection(Section):
         "bearer_token": "a token does not stand in a file: name its variable with bearer_token_env_var",
         "oauth_resource": "the address of the server is what is asked for",
         "scopes": "write oauth = { scopes = [...] }",
-        "default_tools_approval_mode": APPROVALS,
         "supports_parallel_tool_calls": "this key is called parallel here",
         "startup_timeout_ms": "write startup_timeout_sec, in seconds",
     }
@@ -95,6 +94,7 @@ class ServerSection(Section):
     trust_hints: bool = False
     instructions: bool = True
     log_level: LogLevel | None = None
+    default_tools_approval_mode: Approval | None = None
     tools: dict[str, ToolSection] = {}
 
     @field_validator("sandbox", mode="before")
@@ -231,7 +231,7 @@ class FileSection(Section):
         "retention_days": "deleting by age is not available in this version; agent-host session delete ID removes one",
         "apis": "API sources are not available in this version",
         "mcpServers": "write [mcp_servers.NAME] tables",
-        "approval_policy": APPROVALS,
+        "approval_policy": "approvals are rules here: write a [[rules]] entry with server, tool and verdict",
         "sandbox_mode": "not taken over; the sandbox is not available in this version",
         "model_provider": 'write model = "provider/model"',
         "model_providers": "write [providers.NAME] tables",

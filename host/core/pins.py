@@ -128,8 +128,12 @@ def confirmed(config: ServerConfig, spec: ToolSpec, pin: Pin) -> ToolSpec:
 
 def ahead(config: ServerConfig, pins: Pins) -> list[ToolSpec]:
     """The tools of a lock, before their server has listed any."""
-    known = {**pins.lock, **{name: pin for name, pin in pins.home.items() if name not in pins.lock}}
-    return [confirmed(config, spec_of(config.name, name, pin), pin) for name, pin in sorted(known.items())]
+    known = {name: pins.of(name) for name in sorted({*pins.lock, *pins.home})}
+    return [
+        confirmed(config, spec_of(config.name, name, pin), _said(of, pin))
+        for name, of in known.items()
+        for pin in of[:1]
+    ]
 
 
 def definition(spec: ToolSpec) -> dict[str, Any]:

@@ -25,11 +25,13 @@ ToolMode = Literal["native", "schema"]
 
 @dataclass(frozen=True, slots=True)
 class ToolSettings:
-    """What people said of one tool. `effect` and `open` confirm; None is unconfirmed. `timeout` in seconds."""
+    """What people said of one tool. `effect` and `open` confirm; None is unconfirmed. `timeout` in seconds. `approval`
+    is another host's key: a wish that `lock` shows, which allows nothing."""
 
     effect: Effect | None = None
     open: bool | None = None
     timeout: float | None = None
+    approval: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class ServerConfig:
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     oauth: OAuth = OAuth()
+    approval: str | None = None
     tokens: Path | None = None
     instructions: bool = True
     log_level: LogLevel | None = None

@@ -24,6 +24,7 @@ async def settle(session: Session, call: Call) -> None:
     if call.status == "proposed" and not await approved(session, call):
         return
     await in_order(session, call)
+    await up(session, call)
     while spec := overtaken(session, call):
         if not await allowed(session, call, spec, call.arguments):
             return
@@ -182,6 +183,13 @@ async def in_order(session: Session, call: Call) -> None:
     await session.until(lambda: all(other.status == "finished" for other in before))
 
 
+async def up(session: Session, call: Call) -> None:
+    """Wait for a server whose tools are known from its lock, and which is starting still."""
+    server = call.decision.server if call.decision else ""
+    if server in session.servers.statuses:
+        await session.until(lambda: session.servers.statuses[server].state != "starting")
+
+
 def ready_to_start(session: Session, call: Call) -> bool:
     """The definition that runs must be the one that the model was offered and the decision was about."""
     decision = call.decision
@@ -190,7 +198,9 @@ def ready_to_start(session: Session, call: Call) -> bool:
     if spec is None and (why := session.servers.aside(decision.tool)):
         return finish(session, call, "error", "quarantined", why)
     if spec is None:
-        return finish(session, call, "error", "server_down", f"it no longer offers {decision.remote_name}")
+        status = session.servers.statuses.get(decision.server)
+        failed = status.detail if status and status.state == "failed" else ""
+        return finish(session, call, "error", "server_down", failed or f"it no longer offers {decision.remote_name}")
     if spec.digest != decision.digest or session.offered.get(spec.name, spec.digest) != spec.digest:
         return finish(session, call, "error", "definition_changed", decision.tool)
     return True

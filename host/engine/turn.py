@@ -106,10 +106,12 @@ async def servers_ready(session: Session) -> str | None:
 
 
 async def servers_begun(session: Session) -> None:
-    """Wait until no server is starting any more: each is ready, failed or late. In the middle of a turn one starts
-    when a fact is set that it waited for."""
+    """Wait until no server is starting any more: each is ready, failed or late, or its tools are known from its lock.
+    In the middle of a turn one starts when a fact is set that it waited for."""
     with anyio.move_on_after(session.setup.patience if session.servers.tools() else None):
-        await session.until(lambda: all(s.state != "starting" for s in session.servers.statuses.values()))
+        await session.until(
+            lambda: all(s.state != "starting" or s.tools > 0 for s in session.servers.statuses.values())
+        )
 
 
 def required(session: Session) -> list[ServerStatus]:

@@ -60,10 +60,14 @@ def test_each_entry_is_shown_made_valid_and_loses_its_secrets(imported, tmp_path
     code, told, text = imported(".mcp.json", json.dumps(CLAUDE), "--trust")
     found = tomllib.loads(text)["mcp_servers"]
     assert code == 3 and "bad" not in found and "bad was not added" in told
-    assert found["my-files"] == {"command": "npx", "args": ["-y", "files@1.0.0", "${HOME}"]}
+    assert found["my-files"] == {
+        "command": "npx",
+        "args": ["-y", "files@1.0.0", "${HOME}"],
+        "tools": {"read": {"approval_mode": "approve"}},
+    }
     assert found["git"]["env"] == {"GIT_TOKEN": "${GIT_TOKEN:-}", "MODE": "a"}
     assert found["git"]["cwd"] == str(tmp_path)
-    assert "My Files! is called my-files here" in told and "autoApprove is not taken over" in told
+    assert "My Files! is called my-files here" in told and "allows nothing here; agent-host lock" in told
     assert "set GIT_TOKEN" in told and '["python", "serve.py"]' in told
     assert "ghp_very_secret" not in text + told
 

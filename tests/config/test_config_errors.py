@@ -48,7 +48,7 @@ RULE = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\n'
         (SERVER + 'args = ["${a b}"]', "3: mcp_servers.crm.args[1]: ${a b} is no reference"),
         (SERVER + 'sandbox = "strict"', '3: mcp_servers.crm.sandbox: "strict" is not available in this version'),
         (SERVER + "network = false", "3: mcp_servers.crm.network: false needs the sandbox"),
-        (SERVER + 'default_tools_approval_mode = "auto"', "approvals are rules here"),
+        (SERVER + 'default_tools_approval_mode = "always"', "should be 'auto', 'prompt', 'writes' or 'approve'"),
         ('[mcp_servers.web]\nurl = "ftp://x/mcp"', "2: mcp_servers.web.url: should be an address that begins with"),
         ('[mcp_servers.web]\nurl = "https://a:b@x/mcp"', "2: mcp_servers.web.url: a name or password in an address"),
         (WEB + 'command = "python"', "3: mcp_servers.web.command: belongs to a server that is started"),

@@ -1,40 +1,9 @@
 """A tool whose definition nobody accepted as it is: set aside, not run, shown, and back once a person said so."""
 
 import json
-from contextlib import contextmanager
-from pathlib import Path
 
-from playing import Home, call, outputs, playing, turns, words
-
-SERVER = Path(__file__).parent / "turning_server.py"
-READ = {"effect": "read", "open": False}
-
-
-def tool(name, description="Looks.", **more):
-    properties = {"tools": {"type": "array"}, "told": {"type": "boolean"}}
-    return {
-        "name": name,
-        "description": description,
-        "inputSchema": {"type": "object", "properties": properties},
-    } | more
-
-
-@contextmanager
-def turning(folder, *tools, names=("look", "peek", "turn")):
-    """A home with a server that lists these tools, all of which are said to read."""
-    said = "".join(f'tools.{name} = {{ effect = "read", open = false }}\n' for name in names)
-    home = Home(folder)
-    lists(home, *tools)
-    entry = (
-        f'[mcp_servers.s]\ncommand = "python"\nargs = ["{SERVER}"]\n'
-        f'env = {{ NOTES = "{home.notes_file}", TOOLS = "{folder / "tools"}", WAIT = "{folder / "wait"}" }}\n{said}'
-    )
-    with playing(folder, entry) as home:
-        yield home
-
-
-def lists(home, *tools):
-    (home.folder / "tools").write_text(json.dumps(tools))
+from playing import call, outputs, turns, words
+from turning import lists, tool, turning
 
 
 def told(home):
