@@ -176,7 +176,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     add("--server", metavar="GLOB", help="show the calls of these servers only")
     add("--tool", metavar="GLOB", help="show the calls of these tools only")
     add("--outcome", choices=OUTCOMES, help="show the calls that ended so")
-    add("--format", choices=("jsonl", "json", "md"), default="jsonl", help="of an export")
+    add("--format", choices=("jsonl", "json", "md", "otlp"), default="jsonl", help="of an export")
     add("--mask", action="store_true", help="export without what was said and sent: lengths in place of texts")
     add("--json", action="store_true", help="show: one call a line; verify: the findings")
     _output(parser)

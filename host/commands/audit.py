@@ -14,7 +14,7 @@ from host.commands.start import must_exist
 from host.config import environment
 from host.core.text import safe
 from host.store.audit import Only, audit_rows, load
-from host.store.export import export_records, masked
+from host.store.export import export_records, export_spans, masked
 from host.store.log import verify
 from host.store.shown import show_text
 
@@ -55,7 +55,7 @@ def _export(home: Path, id: str, options: argparse.Namespace) -> str:
     if options.mask and options.format != "jsonl":
         raise UsageError("--mask is for --format jsonl")
     if options.format != "jsonl":
-        return EXPORTS[options.format](recorded)
+        return {**EXPORTS, "otlp": export_spans}[options.format](recorded)
     lines = export_records(recorded)
     return "".join(f"{masked(line)}\n" for line in lines.splitlines()) if options.mask else lines
 

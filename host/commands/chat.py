@@ -132,10 +132,10 @@ class LateDoor:
         self._on_open()
         return handle
 
-    async def close(self, handle: Handle) -> None:
+    async def close(self, session: str) -> None:
         """A host that has ended has closed its sessions."""
         if self._door is not None:
-            await self._door.close(handle)
+            await self._door.close(session)
 
     async def sessions(self) -> list[SessionRow]:
         return await (await self._behind()).sessions()

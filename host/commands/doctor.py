@@ -20,6 +20,7 @@ from host.commands.start import facts, terminal_ask
 from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
 from host.config.merge import NO_MODEL
 from host.config.problems import nearest
+from host.config.telemetry import told
 from host.consent import settle
 from host.core.errors import ConfigError
 from host.core.settings import Config, ServerConfig
@@ -51,7 +52,7 @@ class Found:
 
 def main(options: argparse.Namespace) -> int:
     env = environment()
-    found = Found(machine=doctor_place.machine(), state=doctor_place.state(env.state_folder))
+    found = Found(machine=doctor_place.machine() | {"telemetry": told(env)}, state=doctor_place.state(env.state_folder))
     found.remarks += doctor_place.remarks(found.machine, found.state)
     if not found.state["writable"]:
         found.missing.append(f"{found.state['folder']} cannot be written: {found.state['error']}")
@@ -251,6 +252,7 @@ def _machine_lines(machine: Mapping[str, Any], state: Mapping[str, Any]) -> Iter
     yield _line(machine["bytecode"] or None, "bytecode", "compiled" if machine["bytecode"] else "not whole")
     yield _line(None, "sandbox", "none in this version; servers run with your rights")
     yield _line(None, "terminal", ", ".join(part for part in about if part))
+    yield _line(None, "telemetry", machine["telemetry"])
     yield _line(state["writable"], state["folder"], free)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import anyio
 
 from host.commands.providers import Providers
 from host.commands.start import Begun, facts, json_schema, limits
+from host.config.telemetry import collector
 from host.core.events import Close, Interrupt
 from host.core.types import Grant
 from host.engine.host import Host, ProviderFor, RunOptions
 from host.frontends.handle import Door, Handle
+from host.frontends.telemetry import telemetry
 
 INTERRUPTED = 130
 OnOpen = Callable[[Handle | None], None]
@@ -37,6 +39,12 @@ def run_options(options: argparse.Namespace, begun: Begun, attended: bool) -> Ru
         attended=attended,
         project=str(Path.cwd()),
     )
+
+
+def tracing(begun: Begun) -> AbstractAsyncContextManager[Callable[[Handle], None] | None]:
+    """What is to be told of each session that opens, where the environment names a collector of spans."""
+    to = collector(begun.env)
+    return telemetry(to) if to else nullcontext()
 
 
 @dataclass(slots=True)
@@ -85,10 +93,12 @@ async def serve(
         try:
             if warm_first:
                 await providers.warm()
-            async with Host(begun.config, run_options, provider_for or providers.of) as host:
+            async with (
+                tracing(begun) as trace,
+                Host(begun.config, run_options, provider_for or providers.of, trace) as host,
+            ):
                 with stop.scope:
-                    # It is given back only the handles that it gave out.
-                    code = await front_end(cast(Door, host), on_open)
+                    code = await front_end(host, on_open)
         finally:
             with anyio.CancelScope(shield=True):
                 await providers.close()

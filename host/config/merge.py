@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from host.config import local
+from host.config import local, telemetry
 from host.config.environment import Environment
 from host.config.places import Path
 from host.config.problems import nearest
@@ -112,6 +112,7 @@ def versioned(address: str | None) -> str | None:
 def _secrets(files: Sequence[ConfigFile], env: Environment) -> dict[str, str]:
     keys = {"OPENAI_API_KEY": env.openai_api_key, "ANTHROPIC_API_KEY": env.anthropic_api_key}
     own = {name: key.get_secret_value() for name, key in keys.items() if key}
+    own |= {f"otel.{name}": value.removeprefix("Bearer ") for name, value in telemetry.headers(env).items()}
     return own | {name: value for file in files for name, value in file.secrets.items()}
 
 

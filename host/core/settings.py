@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from host.core.policy import Rule
 from host.core.types import Effect, Limits, canonical
@@ -175,3 +176,20 @@ class Config:
     retention_days: int | None = None
     forbid_bypass: bool = False
     pins: Mapping[str, Pins] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Where spans go: `url` takes OTLP over HTTP, `resource` says who we are, `content`: what was said and sent goes
+    along."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    resource: Mapping[str, str] = field(default_factory=dict)
+    content: bool = False
+
+    @property
+    def place(self) -> str:
+        """The address without what may be secret in it."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"

@@ -18,13 +18,15 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 class Round:
     """One sending of a call. From round 2 on, `responses` answer the server's requests by its own keys and
     `state` goes back to it byte for byte. `key` is the idempotency key, the same in all rounds, `limit` how many
-    characters of the result will be shown: of a large one no more need be taken out."""
+    characters of the result will be shown: of a large one no more need be taken out. `trace` is the W3C traceparent of
+    the call, where it is traced."""
 
     number: int
     key: str
     responses: Mapping[str, Any] | None = None
     state: str | None = None
     limit: int = 32_000
+    trace: str | None = None
 
 
 class ToolSource(Protocol):

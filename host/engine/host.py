@@ -29,6 +29,7 @@ from host.store.grants import GrantFile
 from host.store.host import HostStore
 from host.store.log import Log
 
+Trace = Callable[[Session], None]
 ProviderFor = Callable[[str, Profile], Awaitable[tuple[Provider, str, ModelProfile]]]
 
 
@@ -51,10 +52,14 @@ class RunOptions:
 
 
 class Host:
-    """Satisfies frontends.handle.Door. Use as an async context manager: leaving it closes every session."""
+    """Satisfies frontends.handle.Door. Use as an async context manager: leaving it closes every session.
 
-    def __init__(self, config: Config, options: RunOptions, provider_for: ProviderFor) -> None:
-        self._config, self._options, self._provider_for = config, options, provider_for
+    With `trace`, that is called with each session that opens, and servers are told of the spans of their calls."""
+
+    def __init__(
+        self, config: Config, options: RunOptions, provider_for: ProviderFor, trace: Trace | None = None
+    ) -> None:
+        self._config, self._options, self._provider_for, self._trace = config, options, provider_for, trace
         self._store = HostStore(config.home)
         self._grants = GrantFile(config.home)
         self._pool = Pool(eras=self._store)
@@ -70,7 +75,7 @@ class Host:
     async def __aexit__(self, *exc: Any) -> None:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as closing:
-                for session in list(self._open.values()):
+                for session in list(self._open):
                     closing.start_soon(self.close, session)
         self._tasks.cancel_scope.cancel()
         await self._stack.aclose()
@@ -101,6 +106,8 @@ class Host:
         self._open[log.session] = session
         self._tasks.start_soon(live, session)
         self._note(session.state)
+        if self._trace is not None:
+            self._trace(session)
         return session
 
     def _load(self, id: str) -> tuple[Log, State]:
@@ -172,6 +179,7 @@ class Host:
             {config.name: config for config in configs},
             self._grants,
             self._options.project,
+            self._trace is not None,
         )
 
     def _opened(self, profile: Profile) -> ev.SessionOpened:
@@ -220,11 +228,11 @@ class Host:
             state.session, state.title, state.profile, state.model, state.at, state.turns, state.usage.usd, word
         )
 
-    async def close(self, handle: Session) -> None:
+    async def close(self, session: str) -> None:
         with anyio.CancelScope(shield=True):
-            self._open.pop(handle.session, None)
-            await handle.close()
-            self._note(handle.state)
+            if open := self._open.pop(session, None):
+                await open.close()
+                self._note(open.state)
 
     async def sessions(self) -> list[SessionRow]:
         return await to_thread.run_sync(self._store.sessions)

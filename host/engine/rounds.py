@@ -15,6 +15,7 @@ from host.core import events as ev
 from host.core.conditions import Unevaluable, lookup
 from host.core.errors import HostError, StoreError
 from host.core.source import Round, ToolSource
+from host.core.spans import traceparent
 from host.core.state import Call, outcome_after_loss
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import CallResult, InputRequired, ToolSpec
@@ -88,8 +89,16 @@ async def send(
     responses = given(session, call) if call.round > 1 else None
     state = call.paused.state if call.paused else None
     limit = session.state.limits.result_tokens * CHARS_PER_TOKEN
-    round = Round(call.round, call.started.key, responses, state, limit)
+    round = Round(call.round, call.started.key, responses, state, limit, trace_of(session, call))
     return await source.call(spec, call.started.arguments, round, progress, ask_in_call)
+
+
+def trace_of(session: Session, call: Call) -> str | None:
+    """What the server is told of the call's span, where sessions are traced."""
+    turn = session.state.turn
+    if not session.setup.traced or turn is None or call.started is None:
+        return None
+    return traceparent(session.session, turn.began, call.id, call.started.key)
 
 
 async def paused(session: Session, call: Call, needed: InputRequired) -> None:

@@ -65,6 +65,7 @@ class Setup:
     servers: Mapping[str, ServerConfig] = field(default_factory=dict)
     lasting: GrantFile | None = None
     project: str = ""
+    traced: bool = False
 
 
 @dataclass(slots=True)

@@ -117,7 +117,7 @@ async def run(
             return await _converse(handle, prompt, output, fail_on_denied)
         return await _once(handle, prompt, output, fail_on_denied)
     finally:
-        await door.close(handle)
+        await door.close(handle.session)
 
 
 async def _once(handle: Handle, prompt: str | None, output: Output, fail_on_denied: bool) -> int:
@@ -330,4 +330,4 @@ async def _line(door: Door, line: Mapping[str, Any], profile: str | None) -> Out
                     break
         return outcome
     finally:
-        await door.close(handle)
+        await door.close(handle.session)

@@ -311,6 +311,8 @@ def request_of(
 ) -> types.CallToolRequest:
     """The request of one round; the state goes back byte for byte."""
     meta = {KEY: round.key} | ({types.LOG_LEVEL_META_KEY: level} if level else {})
+    if round.trace:
+        meta["traceparent"] = round.trace
     params: dict[str, Any] = {
         "name": spec.remote_name,
         "arguments": dict(arguments),

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from host import __version__
 from host.core import events as ev
 from host.core.events import Recorded
+from host.core.spans import Spans, otlp
 from host.core.text import safe
 from host.core.types import Part, Text, ToolCall
 
@@ -42,6 +44,13 @@ def export_records(recorded: Iterable[Recorded]) -> str:
 
 def _ascii(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def export_spans(recorded: Iterable[Recorded]) -> str:
+    """The session as OpenTelemetry spans: one line, a body as a collector takes it (OTLP, JSON)."""
+    spans = Spans()
+    ended = [span for item in recorded if (span := spans.take(item))]
+    return _ascii(otlp(ended, {"service.name": "agent-host"}, __version__)) + "\n" if ended else ""
 
 
 def masked(record: str) -> str:

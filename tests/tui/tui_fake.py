@@ -123,8 +123,8 @@ class FakeDoor:
         self.handle.statuses, self.handle.tools = self.statuses, self.tools
         return self.handle
 
-    async def close(self, handle: Any) -> None:
-        self.closed.append(handle.session)
+    async def close(self, session: str) -> None:
+        self.closed.append(session)
 
     async def sessions(self) -> list[SessionRow]:
         return self.rows

@@ -112,4 +112,4 @@ class Link:
     async def close(self) -> None:
         if self.handle is not None:
             handle, self.handle = self.handle, None
-            await self.door.close(handle)
+            await self.door.close(handle.session)
