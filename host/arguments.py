@@ -197,7 +197,7 @@ MCP = {
     "remove": "NAME: take it out of its file",
     "enable": "NAME",
     "disable": "NAME",
-    "inspect": "NAME: connect, and tell its tools, resources, prompts, protocol, capabilities and oddities",
+    "inspect": "NAME [--wire]: connect, and tell all that it offers, what is odd about it, and the messages",
     "login": "NAME: sign in at a server with a url, in your browser",
     "logout": "NAME: forget what was signed in for",
     "import": "[FILE]: out of .mcp.json, or a file of VS Code, Claude Desktop or Codex; each one is asked for",
@@ -220,6 +220,7 @@ def _mcp(parser: argparse.ArgumentParser) -> None:
     add("-s", "--scope", choices=("user", "project"), help="your own servers.toml, or that of this folder")
     add("--cwd", metavar="DIR", type=Path, help="the folder that the server is started in")
     add("--args", metavar="JSON", help="the arguments of a call or a prompt")
+    add("--wire", action="store_true", help="inspect: the messages whole, however long")
     add("--json", action="store_true")
     parser.set_defaults(words=[])
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
@@ -22,11 +23,12 @@ from host.config.merge import NO_MODEL
 from host.config.problems import nearest
 from host.config.telemetry import told
 from host.consent import settle
-from host.core.errors import ConfigError
+from host.core.errors import ConfigError, StoreError
 from host.core.settings import Config, ServerConfig
 from host.core.source import ServerStatus
 from host.core.text import Secrets, safe
-from host.servers.pool import Pool
+from host.servers.pool import Pool, SessionServers
+from host.store.host import HostStore
 
 DONE, CONFIG, UNAVAILABLE = 0, 3, 7
 MODERN = "2026-07-28"
@@ -113,10 +115,22 @@ async def _examined(options: argparse.Namespace, config: Config, found: Found) -
     async with anyio.create_task_group() as tasks:
         if options.name is None:
             tasks.start_soon(_model, options, config, found)
-        found.servers += await _started(servers, facts(options))
+        with ExitStack() as stack:
+            found.servers += await _started(servers, facts(options), _memory(config, found, stack))
     for server in found.servers:
         if server["state"] != "ready" and (server["required"] or server["name"] == options.name):
             found.missing.append(f"server {server['name']} is {server['state']}: {server['detail']}")
+
+
+def _memory(config: Config, found: Found, stack: ExitStack) -> HostStore | None:
+    """What is remembered of the servers, if anything is: the doctor makes no file."""
+    if not (config.home / "host.db").exists():
+        return None
+    try:
+        return stack.enter_context(closing(HostStore(config.home)))
+    except StoreError as error:
+        found.missing.append(str(error))
+        return None
 
 
 def _wanted(options: argparse.Namespace, config: Config) -> list[ServerConfig]:
@@ -135,7 +149,9 @@ async def _model(options: argparse.Namespace, config: Config, found: Found) -> N
         found.missing.append(f"the model {config.model}: no tool call came back: {tools['detail']}")
 
 
-async def _started(servers: Sequence[ServerConfig], known: Mapping[str, Any]) -> list[dict[str, Any]]:
+async def _started(
+    servers: Sequence[ServerConfig], known: Mapping[str, Any], eras: HostStore | None
+) -> list[dict[str, Any]]:
     """Start all of them as a session would, and tell what came of each."""
     began = monotonic()
     took: dict[str, int] = {}
@@ -149,15 +165,16 @@ async def _started(servers: Sequence[ServerConfig], known: Mapping[str, Any]) ->
             settled.add(status.server)
             progress.show(len(settled))
 
-    async with Pool() as pool:
+    async with Pool(eras=eras) as pool:
         running = pool.servers("doctor", servers, on_status, lambda *_: None, known)
         await running.settled()
         progress.clear()
-        return [_server(one, running.statuses[one.name], took, running.logs(one.name)) for one in servers]
+        return [_server(one, running, took) for one in servers]
 
 
-def _server(config: ServerConfig, status: ServerStatus, took: Mapping[str, int], log: Sequence[str]) -> dict[str, Any]:
-    said = next((line.strip() for line in reversed(log) if line.strip()), "")
+def _server(config: ServerConfig, running: SessionServers, took: Mapping[str, int]) -> dict[str, Any]:
+    status = running.statuses[config.name]
+    said = next((line.strip() for line in reversed(running.logs(config.name)) if line.strip()), "")
     era = None if status.protocol is None else "modern" if status.protocol >= MODERN else "handshake"
     return {
         "name": config.name,
@@ -169,6 +186,7 @@ def _server(config: ServerConfig, status: ServerStatus, took: Mapping[str, int],
         "milliseconds": took.get(config.name),
         "tools": status.tools,
         "quarantined": dict(status.quarantined),
+        "quirks": running.quirks(config.name),
         "stderr": said,
         "origin": config.origin,
     }
@@ -266,8 +284,8 @@ def _server_lines(server: Mapping[str, Any]) -> Iterator[str]:
         yield _line(None if waits else False, name, f"{server['state']}: {server['detail']}")
         if server["stderr"] and server["stderr"] not in server["detail"]:
             yield f"      it said: {server['stderr']}"
-    for tool, why in server["quarantined"].items():
-        yield f"      set aside: {tool}: {why}"
+    for quirk in server["quirks"]:
+        yield f"      quirk: {quirk}"
 
 
 def _line(good: bool | None, what: str, about: str = "") -> str:

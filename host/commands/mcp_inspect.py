@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from contextlib import closing
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -21,19 +23,54 @@ from host.servers.pool import Pool
 from host.store.host import HostStore
 
 UNAVAILABLE = 7
+FRAME, LINE = 2_000, 160
+FRAMES = 1_000
+ARROWS = {"out": "→", "in": "←"}
 LISTS = ("tools", "resources", "resource_templates", "prompts")
+
+
+class Frames:
+    """The messages of a connection as they passed, with when: the first thousand."""
+
+    def __init__(self) -> None:
+        self.kept: list[dict[str, Any]] = []
+        self._began = monotonic()
+
+    def heard(self, way: str, line: bytes) -> None:
+        if len(self.kept) < FRAMES:
+            text = line.decode("utf-8", "replace").strip()
+            ms = round((monotonic() - self._began) * 1000)
+            self.kept.append({"ms": ms, "way": way, "bytes": len(line), "frame": text})
+
+
+def cut(text: str, limit: int | None) -> str:
+    """The beginning of a message, and how much more there is."""
+    if limit is None or len(text) <= limit:
+        return text
+    return f"{text[:limit]}… {len(text) - limit} characters more, shown by --wire"
+
+
+def parsed(frame: dict[str, Any]) -> dict[str, Any]:
+    """With the message as the JSON that it is; one that is cut, or was none, stays text."""
+    try:
+        return frame | {"frame": json.loads(frame["frame"])}
+    except (ValueError, RecursionError):
+        return frame
 
 
 def main(options: argparse.Namespace) -> int:
     begun = begin(options, terminal_ask(options), talks=False)
     server = chosen(begun, one_name(options, ""))
+    wire = Frames()
     with closing(HostStore(begun.env.state_folder)) as store:
-        found = anyio.run(_inspected, server, facts(options), store)
+        found = anyio.run(_inspected, server, facts(options), store, wire)
     secrets = Secrets(begun.config.secrets)
+    limit = None if options.wire else FRAME if as_json(options) else LINE
+    found["wire"] = [frame | {"frame": cut(secrets.clean(frame["frame"]), limit)} for frame in wire.kept]
     if as_json(options):
-        put_json(found, secrets)
+        put_json(found | {"wire": [parsed(frame) for frame in found["wire"]]}, secrets)
     else:
-        sys.stdout.write(secrets.clean(as_text(found)))
+        sys.stdout.write(as_text(found, secrets))
     return UNAVAILABLE if "connection" in found["errors"] else 0
 
 
@@ -50,7 +87,7 @@ def chosen(begun: Begun, name: str) -> ServerConfig:
     return server
 
 
-async def _inspected(server: ServerConfig, facts: dict[str, Any], eras: Eras) -> dict[str, Any]:
+async def _inspected(server: ServerConfig, facts: dict[str, Any], eras: Eras, wire: Frames) -> dict[str, Any]:
     def on_status(status: ServerStatus) -> None:
         """Its end is asked for, not waited for."""
 
@@ -59,7 +96,7 @@ async def _inspected(server: ServerConfig, facts: dict[str, Any], eras: Eras) ->
 
     found: dict[str, Any] = {"name": server.name, "protocol": None, "server": {"name": None, "version": None}}
     found |= {"capabilities": {}, **{name: [] for name in LISTS}, "errors": {}, "quirks": []}
-    async with Pool(eras=eras) as pool:
+    async with Pool(eras=eras, tap=wire.heard) as pool:
         servers = pool.servers("inspect", [server], on_status, on_tools, facts)
         await servers.settled()
         status = servers.statuses[server.name]
@@ -68,10 +105,14 @@ async def _inspected(server: ServerConfig, facts: dict[str, Any], eras: Eras) ->
                 raise HostError(status.detail or f"it is {status.state}")
             return found | await servers.inspect(server.name)
         except HostError as error:
-            return found | {"errors": {"connection": str(error)}, "log": servers.logs(server.name)}
+            return found | {
+                "errors": {"connection": str(error)},
+                "quirks": servers.quirks(server.name),
+                "log": servers.logs(server.name),
+            }
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(found: dict[str, Any], secrets: Secrets) -> str:
     """The same for a person, with nothing in it that could steer a terminal."""
     says = found["server"]
     lines = [
@@ -85,8 +126,9 @@ def as_text(found: dict[str, Any]) -> str:
             lines += [f"  {_entry(item)}" for item in found[name]]
     lines += [f"ERROR {name}: {why}" for name, why in found["errors"].items()]
     lines += [f"quirk: {quirk}" for quirk in found["quirks"]]
+    lines += [f"{frame['ms']:6} ms {ARROWS[frame['way']]} {frame['frame']}" for frame in found["wire"]]
     lines += [f"log: {line}" for line in found.get("log", [])[-20:]]
-    return "".join(f"{safe(line)}\n" for line in lines)
+    return "".join(f"{safe(secrets.clean(line))}\n" for line in lines)
 
 
 def _entry(item: dict[str, Any]) -> str:

@@ -26,10 +26,10 @@ from host.servers.auth import SignedIn, sign_in_of
 from host.servers.era import era_of, settle
 from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
-from host.servers.logs import ServerLog, Wants, hush
+from host.servers.logs import ServerLog, Tap, Wants, hush
 from host.servers.news import News
 from host.servers.patience import Patience
-from host.servers.stdio import ServerProcess, Tap
+from host.servers.stdio import ServerProcess
 from host.servers.wire import UNREADABLE, first_problem, large_result
 
 KEY = "io.agent-host/idempotency-key"
@@ -71,6 +71,7 @@ class Connection:
         self.probe = ""
         self.offers = types.ServerCapabilities()
         self.ready = False
+        self.took = 0.0
         self._config, self._known, self._log = config, known, log
         self._questions = Questions()
         self._stale, self._fresh = anyio.Event(), anyio.Event()
@@ -91,6 +92,7 @@ class Connection:
         """Live until the process ends, or until cancelled; says `changed` when ready and at each new listing.
         Returns why it ended."""
         hush()
+        self._began = anyio.current_time()
         try:
             async with self.process.transport() as (read, write):
                 client = ClientSession(
@@ -122,7 +124,7 @@ class Connection:
         if self.process.ended.is_set():
             return
         self._fresh.set()
-        self.ready = True
+        self.ready, self.took = True, anyio.current_time() - self._began
         changed()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_listed, changed)

@@ -25,8 +25,7 @@ from mcp_types import (
 )
 
 from host.core.types import ToolSpec
-from host.servers.logs import ServerLog
-from host.servers.stdio import Tap
+from host.servers.logs import ServerLog, Tap
 from host.servers.wire import MAX_LINE, UNREADABLE, Refused, Wire, encoded
 
 GRACE = 2.0

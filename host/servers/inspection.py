@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mcp_types as types
 
 from host.core.errors import HostError
 from host.servers.connection import PAGES, Connection
-from host.servers.logs import ServerLog
-from host.servers.memory import Memory
 
 Make = Callable[[types.PaginatedRequestParams | None], types.Request[Any, Any]]
 LISTS: Mapping[str, tuple[str, str, Make]] = {
@@ -22,11 +20,6 @@ LISTS: Mapping[str, tuple[str, str, Make]] = {
         lambda params: types.ListResourceTemplatesRequest(params=params),
     ),
     "prompts": ("prompts", "prompts", lambda params: types.ListPromptsRequest(params=params)),
-}
-
-PROBED = {
-    "died": "it does not survive server/discover: it exits, and is started a second time to be spoken to as before",
-    "silent": "it says nothing to server/discover, which costs time when it is first seen",
 }
 
 
@@ -99,19 +92,3 @@ async def get_prompt(connection: Connection, name: str, arguments: Mapping[str, 
     if "messages" not in result:
         raise HostError(f"the prompt {name} asks for input first, which this host does not do for prompts")
     return result
-
-
-def quirks(connection: Connection, log: ServerLog, memory: Memory) -> Iterator[str]:
-    """What is odd about a server."""
-    if connection.client.server_info is None:
-        yield "it does not say its name and version"
-    if memory.spoken is not None and memory.spoken.probe in PROBED:
-        yield PROBED[memory.spoken.probe]
-    if memory.changed:
-        yield memory.changed
-    if log.noisy:
-        yield f"{log.noisy} lines on its stdout were not messages; the last: {log.noise[-1]}"
-    if log.dropped:
-        yield f"{log.dropped} of its notifications were dropped: they came too fast"
-    for name, why in connection.quarantined.items():
-        yield f"the tool {name} is set aside: {why}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,9 @@ LINES = 200
 NOISE = 20
 WIDTH = 2_000
 
+Tap = Callable[[str, bytes], None]
+"""Hears each message as it passes: "in" or "out", and its line."""
+
 
 def hush() -> None:
     """The SDK tells its troubles to a logger as well, which without a handler prints them over the screen."""
@@ -24,12 +28,13 @@ def hush() -> None:
 
 
 class ServerLog:
-    """The last lines of stderr and messages of the log, and the lines on stdout that were not messages. Outlives
-    restarts."""
+    """The last lines of stderr and messages of the log, and the lines on stdout that were not messages; `odd`
+    counts what was set right in its messages. Outlives restarts."""
 
     def __init__(self) -> None:
         self.stderr: deque[str] = deque(maxlen=LINES)
         self.noise: deque[str] = deque(maxlen=NOISE)
+        self.odd: Counter[str] = Counter()
         self.noisy = self.dropped = 0
         self._journal: deque[str] = deque(maxlen=LINES)
 

@@ -18,6 +18,7 @@ from host.core.pins import Drift, Pins
 from host.core.settings import ServerConfig
 from host.core.source import Eras, ServerStatus, ToolSource, What
 from host.core.types import Contents, ToolSpec
+from host.servers.logs import Tap
 from host.servers.supervisor import BACKOFF, OnAccepted, Supervisor
 
 OnStatus = Callable[[ServerStatus], None]
@@ -40,6 +41,7 @@ class SessionServers:
         on_accepted: OnAccepted,
         eras: Eras | None,
         on_news: OnNews,
+        tap: Tap | None,
     ) -> None:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
@@ -54,6 +56,7 @@ class SessionServers:
                 on_accepted,
                 eras,
                 partial(on_news, config.name),
+                tap,
             )
             for config in configs
             if config.enabled
@@ -154,6 +157,10 @@ class SessionServers:
         """Its last lines of stderr, and what was not a message on its stdout."""
         return self._of(server).log.lines()
 
+    def quirks(self, server: str) -> list[str]:
+        """What is odd about it, as far as it was seen."""
+        return self._of(server).quirks()
+
     def set_facts(self, facts: Mapping[str, Any]) -> None:
         """Facts of the session; servers whose environment waits for one are started."""
         for supervisor in self._supervisors.values():
@@ -207,10 +214,13 @@ class SessionServers:
 
 
 class Pool:
-    """Owns the tasks of all connections. Leaving it ends every server. `eras` remembers how each speaks."""
+    """Owns the tasks of all connections. Leaving it ends every server. `eras` remembers how each speaks, `tap` hears
+    all messages."""
 
-    def __init__(self, backoff: tuple[float, float] = BACKOFF, eras: Eras | None = None) -> None:
-        self._backoff, self._eras = backoff, eras
+    def __init__(
+        self, backoff: tuple[float, float] = BACKOFF, eras: Eras | None = None, tap: Tap | None = None
+    ) -> None:
+        self._backoff, self._eras, self._tap = backoff, eras, tap
         self._tasks = anyio.create_task_group()
         self._sessions: list[SessionServers] = []
 
@@ -239,7 +249,7 @@ class Pool:
     ) -> SessionServers:
         """Start the servers of a session, all in parallel, and return at once. `pins`: what was accepted of each."""
         servers = SessionServers(
-            configs, on_status, on_tools, facts, self._backoff, pins, on_accepted, self._eras, on_news
+            configs, on_status, on_tools, facts, self._backoff, pins, on_accepted, self._eras, on_news, self._tap
         )
         self._sessions = [other for other in self._sessions if not other.closed] + [servers]
         servers.start(self._tasks)

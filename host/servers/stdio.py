@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -15,10 +15,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 
 from host.core.settings import ServerConfig
-from host.servers.logs import WIDTH, ServerLog
+from host.servers.logs import WIDTH, ServerLog, Tap
 from host.servers.wire import Lines, Refused, Wire, encoded
 
-Tap = Callable[[str, bytes], None]
 Inbox = MemoryObjectSendStream[SessionMessage | Exception]
 
 INHERITED = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "TMPDIR", "TZ")

@@ -17,8 +17,9 @@ from host.core.pins import Drift, Pin, Pins, ahead, definition, judge
 from host.core.settings import ServerConfig
 from host.core.source import Ask, Eras, Progress, Round, ServerStatus, Spoken, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec, canonical
-from host.servers.logs import ServerLog, Wants
+from host.servers.logs import ServerLog, Tap, Wants
 from host.servers.memory import Memory
+from host.servers.quirks import quirks
 
 if TYPE_CHECKING:
     from host.servers.connection import Connection
@@ -49,6 +50,7 @@ class Supervisor:
         on_accepted: OnAccepted,
         eras: Eras | None,
         on_news: Callable[[What, str | None], None],
+        tap: Tap | None,
     ) -> None:
         self.config, self.pins = config, pins
         self.log = ServerLog()
@@ -64,6 +66,7 @@ class Supervisor:
         self._on_news = on_news
         self._about = self._instructions = ""
         self._connection: Connection | None = None
+        self._tap = tap
         self._memory = Memory(eras, config, self.log)
         self._changed = anyio.Event()
         self._wanted = anyio.Event()
@@ -134,7 +137,7 @@ class Supervisor:
                 known = self._memory.spoken.era if self._memory.spoken else None
                 for era in (known, None if known == "handshake" else "handshake"):
                     connection = connect(
-                        self.config, self._given(), self.log, era, wants=self.wants, news=self._on_news
+                        self.config, self._given(), self.log, era, self._tap, wants=self.wants, news=self._on_news
                     )
                     died = era == "handshake" and known is None
                     reason = await connection.run(partial(self._heard, connection, tasks, died))
@@ -264,7 +267,11 @@ class Supervisor:
         """All that the server says of itself, and what is odd about it. Raises HostError."""
         connection, inspection = await self._inspected()
         found: dict[str, Any] = await inspection.inspect(connection)
-        return found | {"quirks": list(inspection.quirks(connection, self.log, self._memory))}
+        return found | {"quirks": self.quirks()}
+
+    def quirks(self) -> list[str]:
+        """What is odd about it, as far as it was seen."""
+        return list(quirks(self.log, self._memory, self._connection, self.quarantined))
 
     async def _inspected(self) -> tuple[Connection, Any]:
         connection = await self.live()

@@ -36,6 +36,7 @@ NOTIFICATIONS = 200
 FLOOD = 10_000
 UNREADABLE = "io.agent-host/unreadable"
 LARGE_RESULT = "io.agent-host/large"
+BATCHES = "2025-03-26"
 CONTENT = ("text", "image", "audio", "resource", "resource_link")
 _REPLY = rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?'
 _ID_FIRST = re.compile(_REPLY + rb'"id"\s*:\s*(\d{1,18})\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"')
@@ -137,7 +138,8 @@ class Wire:
             result = CallResult("error", is_error=True, cause="bad_result", reason=problem, large=large)
         else:
             result = CallResult("error" if bad else "ok", is_error=bad, large=large)
-        small: dict[str, Any] = {"content": [], "contents": [], "_meta": {LARGE_RESULT: result}}
+        small: dict[str, Any] = {"resultType": "complete", "content": [], "contents": []}
+        small["_meta"] = {LARGE_RESULT: result}
         self._repair(asked, small)
         return JSONRPCResponse(jsonrpc="2.0", id=told["id"], result=small)
 
@@ -152,6 +154,8 @@ class Wire:
         except ValueError as error:
             return self._unreadable(line, str(error))
         items = value if isinstance(value, list) else [value]
+        if isinstance(value, list) and self._version != BATCHES:
+            self._log.odd["it sends several messages as one, which its protocol does not have"] += 1
         return [message for item in items if (message := self._message(item, line)) is not None]
 
     def _message(self, item: Any, line: bytes) -> JSONRPCMessage | None:
@@ -180,6 +184,7 @@ class Wire:
         id: Any = item.get("id")
         if isinstance(id, str) and id.isdecimal() and len(id) < 19:
             id = item["id"] = int(id)
+            self._log.odd["it writes the id of a request otherwise than it got it"] += 1
         if isinstance(id, bool) or not isinstance(id, (int, str)):
             return None
         return self._awaited.pop(id, None)
@@ -210,6 +215,8 @@ class Wire:
         if method == "initialize" and isinstance(result.get("protocolVersion"), str):
             self._version = result["protocolVersion"]
         if version in MODERN_PROTOCOL_VERSIONS:
+            if "resultType" not in result:
+                self._log.odd[f"its result of {method} has no resultType"] += 1
             result.setdefault("resultType", "complete")
             if method != "tools/call":
                 result.setdefault("ttlMs", 0)
@@ -219,6 +226,8 @@ class Wire:
             self.dropped |= dropped
         elif method == "tools/call" and result.get("resultType") != "input_required":
             content = result.get("content") or []
+            if not all(map(known, content)):
+                self._log.odd["it sends content of a type that this host does not know"] += 1
             result["content"] = [block if known(block) else placeholder(block) for block in content]
 
 

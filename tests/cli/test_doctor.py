@@ -174,7 +174,7 @@ def test_tools_that_were_set_aside_are_told(doctor):
     ran = doctor(lean("bad_tool"))
     assert set(one["quarantined"]) == {"odd_schema", "no_schema", "deep"}
     for tool in one["quarantined"]:
-        assert f"set aside: {tool}" in ran.stdout
+        assert f"quirk: the tool {tool} is set aside: " in ran.stdout
 
 
 def test_a_mistake_in_a_file_is_3_with_its_line_and_the_machine_is_told_all_the_same(doctor, tmp_path):

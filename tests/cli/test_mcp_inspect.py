@@ -11,20 +11,22 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 LEAN = ROOT / "tests" / "servers" / "programs" / "lean.py"
 ON_SDK = ROOT / "tests" / "servers" / "programs" / "on_sdk.py"
-KEYS = {"name", "protocol", "server", "capabilities", "tools", "resources", "prompts", "errors", "quirks"}
+KEYS = {"name", "protocol", "server", "capabilities", "tools", "resources", "prompts", "errors", "quirks", "wire"}
 
 
 @pytest.fixture
 def inspect(tmp_path):
     """Runs `mcp inspect it` with one server; exit code, stdout, stderr."""
 
-    def run(*command, words=("--json",), env=None):
+    def run(*command, words=("--json",), keys="", env=None):
         file = tmp_path / "servers.toml"
-        file.write_text(f"[mcp_servers.it]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n")
+        entry = f"[mcp_servers.it]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n"
+        file.write_text(entry + keys)
+        home = {"PATH": os.environ["PATH"], "AGENT_HOST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [sys.executable, "-m", "host", "mcp", "inspect", "it", "--config", file, *words],
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "AGENT_HOST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
+            env=home | (env or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,10 +61,38 @@ def test_a_list_that_fails_is_empty_with_its_error(inspect):
 
 
 def test_quirks_name_what_is_odd(inspect):
-    _, out, _ = inspect("python", str(LEAN), "legacy", "dies_on_discover", "bad_tool")
-    quirks = json.loads(out)["quirks"]
-    assert any("second time" in quirk for quirk in quirks)
-    assert any("odd_schema" in quirk for quirk in quirks)
+    _, out, _ = inspect("python", str(LEAN), "legacy", "dies_on_discover", "bad_tool", "chatters", "raises")
+    quirks = "\n".join(json.loads(out)["quirks"])
+    assert "second time" in quirks
+    assert "the tool odd_schema is set aside: inputSchema" in quirks
+    assert "lines on its stdout were not messages; the last: I am ready" in quirks
+    assert "it wrote a traceback to stderr; its last line there: KeyError: 'config'" in quirks
+    _, out, _ = inspect("python", str(LEAN), "modern", "no_result_type", "endless_pages")
+    quirks = "\n".join(json.loads(out)["quirks"])
+    assert "its result of tools/list has no resultType" in quirks
+    assert "it does not say its name and version" in quirks
+    _, out, _ = inspect("python", str(LEAN), "modern", "endless_pages")
+    assert "tools/list does not end" in "\n".join(json.loads(out)["quirks"])
+
+
+def test_the_messages_are_told_with_times_and_without_secrets(inspect):
+    keys = 'env = { VERSION = "${DEPLOY_TOKEN}" }\n'
+    env = {"DEPLOY_TOKEN": 'top"secret-\x1b[2J'}
+    _, out, _ = inspect("python", str(LEAN), "legacy", keys=keys, env=env)
+    assert "secret-" not in out
+    wire = json.loads(out)["wire"]
+    said = [(each["way"], each["frame"].get("method")) for each in wire[:4]]
+    assert said == [("out", "server/discover"), ("in", None), ("out", "initialize"), ("in", None)]
+    assert wire[3]["frame"]["result"]["serverInfo"] == {"name": "lean", "version": "⟦secret:DEPLOY_TOKEN⟧"}
+    assert [each["ms"] for each in wire] == sorted(each["ms"] for each in wire)
+    assert all(each["bytes"] > 20 for each in wire)
+    long = next(each for each in wire if isinstance(each["frame"], str))
+    assert long["frame"].endswith("characters more, shown by --wire") and long["bytes"] > 2000
+    _, out, _ = inspect("python", str(LEAN), "legacy", words=("--json", "--wire"))
+    assert any(each["frame"].get("result", {}).get("tools") for each in json.loads(out)["wire"])
+    _, out, _ = inspect("python", str(LEAN), "legacy", keys=keys, env=env, words=("--wire",))
+    assert ' ms → {"jsonrpc":"2.0"' in out and "⟦secret:DEPLOY_TOKEN⟧" in out
+    assert "secret-" not in out and "\x1b" not in out
 
 
 def test_templates_of_a_server_on_the_sdk(inspect):

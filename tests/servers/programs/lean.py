@@ -223,6 +223,10 @@ if "stubborn" in TRAITS:
     child = subprocess.Popen(["sleep", "600"])  # what is ignored stays ignored in a child
 if "orphan" in TRAITS:
     child = subprocess.Popen(["sleep", "600"])
+if "chatters" in TRAITS:
+    print("I am ready", flush=True)
+if "raises" in TRAITS:
+    print("Traceback (most recent call last):\n  File x\nKeyError: 'config'", file=sys.stderr, flush=True)
 if "sleepy" in TRAITS:
     time.sleep(3.2)
 
