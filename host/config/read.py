@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from host.config.interpolate import Interpolation, interpolate
 from host.config.places import dotted, places
 from host.config.problems import Problems
+from host.config.references import References
 from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
 from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection, ToolSection
@@ -64,9 +65,11 @@ def read_file(path: Path, origin: Origin, environ: Mapping[str, str], rules_befo
     if document is None:
         return file
     file.document = document
-    filled = interpolate(document, environ)
+    filled = interpolate(document, environ, _in_project if origin == "project" else References(path.parent).value)
     for at, what in filled.problems:
         file.problems.add(at, what)
+    for at, values in filled.secrets.items():
+        file.secrets |= {dotted(at) + f"#{n}" * (n > 1): value for n, value in enumerate(sorted(values), 1)}
     try:
         FileSection.model_validate(filled.document)
     except ValidationError as error:
@@ -206,14 +209,17 @@ class _Build:
                 if key in section.model_fields_set:
                     self.file.problems.add((*at, key), "belongs to a server with a url")
             return Remote()
-        read = read_remote(section, self.environ)
+        secret = {str(path[3]) for path in self.filled.secrets if path[:3] == (*at, "headers")}
+        read = read_remote(section, self.environ, secret)
         for below, what in read.problems:
             self.file.problems.add((*at, *below), what)
         for each, value in read.secrets.items():
             if len(value) >= _SECRET_LENGTH:
                 self.file.secrets[each] = value
-        if section.oauth.client_secret:
-            self.file.secrets[f"{name}.oauth.client_secret"] = section.oauth.client_secret
+        said = section.oauth
+        own = {"client_secret": said.client_secret, "private_key": said.private_key}
+        idp = {"idp.client_secret": said.idp.client_secret, "idp.id_token": said.idp.id_token} if said.idp else {}
+        self.file.secrets |= {f"{name}.oauth.{key}": value for key, value in (own | idp).items() if value}
         return read
 
     def _check_server_names(self) -> None:
@@ -309,6 +315,11 @@ class _Build:
 
 def _said(said: ToolSection) -> ToolSettings:
     return ToolSettings(said.effect, said.open, said.timeout_sec, said.approval_mode)
+
+
+def _in_project(reference: str) -> str:
+    """A project's file comes from others: it gets no secret of this machine, and runs nothing to be read."""
+    raise ValueError(_NOT_IN_PROJECT)
 
 
 _NOT_IN_PROJECT = (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from host.config.sections import ServerSection
-from host.core.settings import OAuth
+from host.config.sections import OAuthSection, ServerSection
+from host.core.settings import Idp, OAuth
 
 LOCAL = ("command", "args", "env", "env_vars", "cwd", "sandbox", "network")
 REMOTE = ("headers", "bearer_token_env_var", "oauth")
@@ -28,8 +28,8 @@ class Remote:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_remote(section: ServerSection, environ: Mapping[str, str]) -> Remote:
-    """Read the keys of a server that has a `url`."""
+def read_remote(section: ServerSection, environ: Mapping[str, str], secret: Collection[str] = ()) -> Remote:
+    """Read the keys of a server that has a `url`; `secret` are the headers whose values refer to a secret."""
     read = Remote()
     url = section.url or ""
     if problem := address_problem(url):
@@ -40,8 +40,9 @@ def read_remote(section: ServerSection, environ: Mapping[str, str]) -> Remote:
     for name, value in section.headers.items():
         read.headers[name] = value
         read.problems += [(("headers", name), what) for what in _header_problems(name, value)]
-        if _SECRET.fullmatch(name):
+        if _SECRET.fullmatch(name) or name in secret:
             read.secrets[name] = value.removeprefix("Bearer ")
+    read.problems += _oauth_problems(section.oauth)
     if variable := section.bearer_token_env_var:
         _bearer(read, variable, environ)
     if read.secrets and urlsplit(url).scheme == "http" and not loopback(urlsplit(url).hostname or ""):
@@ -97,4 +98,30 @@ def loopback(host: str) -> bool:
 
 def oauth_of(section: ServerSection) -> OAuth:
     said = section.oauth
-    return OAuth(said.client_id, said.client_secret, said.client_metadata_url, tuple(said.scopes))
+    idp = Idp(**said.idp.model_dump()) if said.idp else None
+    return OAuth(**said.model_dump(exclude={"idp", "scopes"}), idp=idp, scopes=tuple(said.scopes))
+
+
+def _oauth_problems(said: OAuthSection) -> Iterator[Problem]:
+    """What is missing for a sign-in without a person, what is of no use, and what would travel readable."""
+    needs = {
+        "authorization_code": (),
+        "client_credentials": ("issuer", "client_id"),
+        "jwt_bearer": ("issuer", "client_id", "client_secret", "idp"),
+    }[said.grant]
+    for key in needs:
+        if getattr(said, key) is None:
+            yield ("oauth", key), f'is missing; grant = "{said.grant}" needs it'
+    if said.grant == "client_credentials" and (said.client_secret is None) == (said.private_key is None):
+        yield ("oauth",), 'grant = "client_credentials" needs client_secret or private_key, one of the two'
+    for key, grant in (("private_key", "client_credentials"), ("idp", "jwt_bearer")):
+        if getattr(said, key) is not None and said.grant != grant:
+            yield ("oauth", key), f'belongs to grant = "{grant}"'
+    for at, url in (
+        (("oauth", "issuer"), said.issuer),
+        (("oauth", "idp", "token_url"), said.idp and said.idp.token_url),
+    ):
+        if url and (problem := address_problem(url)):
+            yield at, problem
+        elif url and urlsplit(url).scheme == "http" and not loopback(urlsplit(url).hostname or ""):
+            yield at, "a secret would travel readable for all on its way: write https://"

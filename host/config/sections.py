@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from host.core.settings import LogLevel, OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
+from host.core.settings import Grant, LogLevel, OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
 from host.core.types import Effect
 
 
@@ -50,11 +50,30 @@ class ToolSection(Section):
     timeout_sec: Amount | None = None
 
 
-class OAuthSection(Section):
-    """oauth = { … }: how we are known where we sign in, and what for; without it we introduce ourselves."""
+class IdpSection(Section):
+    """oauth.idp = { … }: the identity provider that vouches for us: where it exchanges tokens, how it knows us, and the
+    token of identity that it gave."""
 
+    token_url: Address
+    client_id: Filled
+    client_secret: Filled | None = None
+    id_token: Filled
+
+
+class OAuthSection(Section):
+    """oauth = { … }: how we are known where we sign in, and what for; without it we introduce ourselves.
+
+    `grant`: authorization_code is a person in a browser; client_credentials is the client itself, with its secret or a
+    private key; jwt_bearer is the word of an identity provider (`idp`). The latter two go to `issuer` and to no other.
+    """
+
+    grant: Grant = "authorization_code"
+    issuer: Address | None = None
     client_id: Filled | None = None
     client_secret: Filled | None = None
+    private_key: Filled | None = None
+    signing_algorithm: Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512", "EdDSA"] = "RS256"
+    idp: IdpSection | None = None
     client_metadata_url: Annotated[
         str | None, AfterValidator(_shaped(r"https://[^/\s]+/.", "an https:// address with a path"))
     ] = None

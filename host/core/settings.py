@@ -20,6 +20,7 @@ Wire = Literal["responses", "chat", "messages"]
 Reasoning = Literal["none", "encrypted", "adaptive", "budget"]
 SchemaDialect = Literal["openai", "anthropic", "plain"]
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+Grant = Literal["authorization_code", "client_credentials", "jwt_bearer"]
 OutputKey = Literal["max_tokens", "max_completion_tokens"]
 ToolMode = Literal["native", "schema"]
 
@@ -36,14 +37,30 @@ class ToolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Idp:
+    """An identity provider that vouches for us: it exchanges its `id_token` for an assertion at `token_url`."""
+
+    token_url: str
+    client_id: str
+    id_token: str
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OAuth:
     """How we are known to a server's sign-in, where it does not let us introduce ourselves. `client_metadata_url` is
-    the address of a document that does it."""
+    the address of a document that does it, `issuer` who gave us what we are known by, which goes nowhere else. Without
+    a person (`grant`) it is the secret, the `private_key` or the word of `idp` that lets us in."""
 
     client_id: str | None = None
     client_secret: str | None = None
     client_metadata_url: str | None = None
     scopes: tuple[str, ...] = ()
+    grant: Grant = "authorization_code"
+    issuer: str | None = None
+    private_key: str | None = None
+    signing_algorithm: str = "RS256"
+    idp: Idp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import anyio
@@ -18,14 +19,15 @@ Ip = IPv4Address | IPv6Address
 
 class Abroad(httpx2.AsyncBaseTransport):
     """A server may name any address. It gets us to its own origin and to public ones; a server that is itself on this
-    machine or in a private network also to others there."""
+    machine or in a private network also to others there. What the user named, `told`, is gone to wherever it is."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, told: Iterable[str] = ()) -> None:
         self._home = httpx2.URL(home)
+        self._known = {origin(httpx2.URL(url)) for url in (home, *told)}
         self._inner = httpx2.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        sent = request if origin(request.url) == origin(self._home) else await self._pinned(request)
+        sent = request if origin(request.url) in self._known else await self._pinned(request)
         response = await self._inner.handle_async_request(sent)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = Bounded(response.stream, LARGEST)

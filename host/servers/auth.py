@@ -23,6 +23,7 @@ from host.core.errors import HostError
 from host.core.settings import OAuth, ServerConfig
 from host.servers.abroad import Abroad, client
 from host.servers.http import Credentials
+from host.servers.machine import unattended
 from host.servers.tokens import Tokens
 
 NAME = "agent-host"
@@ -46,11 +47,19 @@ class SignedIn(Credentials):
         assert config.url is not None and config.tokens is not None
         self._name, self._url, self._settings, self._person = config.name, config.url, config.oauth, person
         self.tokens = Tokens(config.tokens, config.url, registered(config.oauth))
+        self._told = tuple(
+            each for each in (config.oauth.issuer, config.oauth.idp and config.oauth.idp.token_url) if each
+        )
         self._lock = anyio.Lock()
         self._refused = False
 
+    @property
+    def _alone(self) -> bool:
+        """Whether it takes no person to sign in."""
+        return self._settings.grant != "authorization_code"
+
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        if self.tokens.due:
+        if self.tokens.due and not self._alone:
             await self._renewed(request, self.tokens.access)
         sent = self._stamp(request)
         response = yield request
@@ -84,8 +93,10 @@ class SignedIn(Credentials):
             async with self._lock, self.tokens.locked():
                 if self.tokens.access not in (None, sent):
                     return True
-                if response.status_code == 401 and self.tokens.renewable and await self._renew(request):
+                if response.status_code == 401 and await self._renew(request):
                     return True
+                if self._alone:
+                    return await self._sign_in_alone(request, response)
                 if self._person is None:
                     scope = extract_scope_from_www_auth(response) if response.status_code == 403 else None
                     self.trouble = f"it asks for more rights ({scope[:200]}); {advice}" if scope else advice
@@ -102,7 +113,7 @@ class SignedIn(Credentials):
 
     async def _renew(self, request: httpx2.Request) -> bool:
         old = self.tokens.access
-        if not self.tokens.renewable:
+        if self._alone or not self.tokens.renewable:
             return False
         provider = self._provider()
         context = provider.context
@@ -116,15 +127,20 @@ class SignedIn(Credentials):
         await self._drive(provider, request, wanting(refusal, self._settings.scopes))
         self.tokens.remember(provider.context.oauth_metadata, provider.context.protected_resource_metadata)
 
-    async def _drive(
-        self, provider: OAuthClientProvider, request: httpx2.Request, refusal: httpx2.Response | None
-    ) -> None:
+    async def _sign_in_alone(self, request: httpx2.Request, refusal: httpx2.Response) -> bool:
+        old = self.tokens.access
+        async with client(Abroad(self._url, self._told)) as abroad:
+            flow = unattended(self._url, self._settings, self.tokens, abroad.send)
+            await self._drive(flow, request, wanting(refusal, self._settings.scopes))
+        return self.tokens.access != old
+
+    async def _drive(self, provider: httpx2.Auth, request: httpx2.Request, refusal: httpx2.Response | None) -> None:
         """Run the SDK's flow without the request that it is about, of which only the refusal is told."""
         about = httpx2.Request(request.method, request.url, headers=request.headers)
         flow = provider.async_auth_flow(about)
         answers = [refusal] if refusal is not None else []
         try:
-            async with client(Abroad(self._url)) as abroad:
+            async with client(Abroad(self._url, self._told)) as abroad:
                 outgoing = await anext(flow)
                 while outgoing is not about or answers:
                     answer = answers.pop() if outgoing is about else await abroad.send(outgoing)
@@ -178,7 +194,10 @@ def registered(settings: OAuth) -> OAuthClientInformationFull | None:
         return None
     method = "client_secret_basic" if settings.client_secret else "none"
     return OAuthClientInformationFull(
-        client_id=settings.client_id, client_secret=settings.client_secret, token_endpoint_auth_method=method
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        token_endpoint_auth_method=method,
+        issuer=settings.issuer,
     )
 
 

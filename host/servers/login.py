@@ -34,6 +34,8 @@ async def login(config: ServerConfig, open_url: OpenUrl, receive: Receive | None
         raise HostError(f"{config.name} is a program on this machine; there is nothing to sign in to")
     if any(name.lower() == "authorization" for name in config.headers):
         raise HostError(f"{config.name} is given its token by servers.toml; there is nothing to sign in to")
+    if config.oauth.grant != "authorization_code":
+        raise HostError(f'{config.name} signs in by itself (oauth.grant = "{config.oauth.grant}")')
     async with Callback.open(SignedIn(config).tokens.redirect_uri) as callback:
 
         async def lead(url: str) -> None:

@@ -26,7 +26,7 @@ api_key = "${MY_KEY:-}"
 models."big" = { context = 1000, price_in = 1 }
 [mcp_servers.crm]
 command = "bin/serve"
-args = ["$${HOME}", "${WHO}", "${fact.user}"]
+args = ["$${HOME}", "${WHO}"]
 env = { CRM_TOKEN = "${CRM_TOKEN}", PLAIN = "text" }
 env_vars = ["OTHER"]
 cwd = "data"
@@ -73,7 +73,7 @@ def whole(tmp_path, monkeypatch):
 def test_a_server_is_resolved_against_the_folder_of_its_file(whole, tmp_path):
     crm = whole.servers["crm"]
     assert crm.command == str(tmp_path / "bin/serve")
-    assert crm.args == ("${HOME}", "me", "${fact.user}")
+    assert crm.args == ("${HOME}", "me")
     assert crm.cwd == tmp_path / "data"
     assert (crm.tool_timeout, crm.startup_timeout) == (5.0, 20.0)
     assert crm.enabled_tools == ()

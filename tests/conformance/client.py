@@ -9,13 +9,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
 
-from host.core.settings import OAuth, ServerConfig
+from host.config import environment, merge, read_files
+from host.core.settings import ServerConfig
 from host.core.source import Round
 from host.core.types import CallResult, InputRequired, ToolSpec
 from host.servers.auth import Person, SignedIn
@@ -84,12 +86,44 @@ async def calls(connection: Connection, wanted: list[dict[str, Any]]) -> None:
             print(each["name"], result.outcome, result.cause or "", result.reason or "")
 
 
+def configured(url: str, context: Mapping[str, Any], folder: Path) -> ServerConfig:
+    """The server as somebody writes it in servers.toml who was told what the suite tells."""
+    scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+    oauth = {key: context[key] for key in ("client_id", "client_secret") if key in context}
+    oauth["client_metadata_url"] = DOCUMENT
+    if "client-credentials" in scenario:
+        oauth |= {"grant": "client_credentials", "issuer": issuer(url)}
+    if "private_key_pem" in context:
+        (folder / "key.pem").write_text(context["private_key_pem"])
+        oauth |= {"private_key": "${file:key.pem}", "signing_algorithm": context["signing_algorithm"]}
+    text = f'[mcp_servers.conformance]\nurl = "{url}"\n'
+    if "idp_id_token" in context:
+        oauth |= {"grant": "jwt_bearer", "issuer": issuer(url)}
+        (folder / "id.jwt").write_text(context["idp_id_token"])
+        idp = {"token_url": context["idp_token_endpoint"], "client_id": context["idp_client_id"]}
+        text += table("oauth.idp", idp | {"id_token": "${file:id.jwt}"})
+    (folder / "servers.toml").write_text(text + table("oauth", oauth))
+    files = read_files(environment(), folder, [folder / "servers.toml"], admin=folder / "none")
+    return replace(merge(files, environment()).servers["conformance"], tokens=folder)
+
+
+def table(name: str, keys: Mapping[str, str]) -> str:
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in keys.items()]
+    return "".join([f"[mcp_servers.conformance.{name}]\n", *lines])
+
+
+def issuer(url: str) -> str:
+    """Who issues tokens for this server, which a real user is told by its operator."""
+    about = httpx2.URL(url).join("/.well-known/oauth-protected-resource/mcp")
+    found: str = httpx2.get(about, trust_env=False).json()["authorization_servers"][0]
+    return found
+
+
 async def main(url: str) -> int:
     context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
     visitor = Visitor()
     with tempfile.TemporaryDirectory() as folder:
-        oauth = OAuth(context.get("client_id"), context.get("client_secret"), DOCUMENT)
-        config = ServerConfig("conformance", url=url, tokens=Path(folder), oauth=oauth)
+        config = configured(url, context, Path(folder))
         signed = SignedIn(config, Person(visitor.open_url, visitor.receive, REDIRECT))
         connection = Connection(config, {}, ServerLog(), auth=signed)
         with anyio.fail_after(SECONDS):

@@ -8,6 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
+
 
 class Issuer:
     """`valid` are the access tokens that a server should take. Settings: `pkce` of its metadata, `expires` of its
@@ -46,6 +49,8 @@ class Issuer:
         }
 
     def token(self, form: dict[str, str]) -> dict[str, Any] | None:
+        if form["grant_type"] == EXCHANGE:
+            return {"access_token": f"word-for-{form['audience']}", "issued_token_type": ID_JAG, "token_type": "N_A"}
         with self.lock:
             if form["grant_type"] == "refresh_token" and form["refresh_token"] != self.refresh:
                 return None  # used twice: the whole family would be taken back

@@ -3,16 +3,17 @@
 import json
 import stat
 import time
+from dataclasses import replace
 
 import anyio
 import httpx2
 import pytest
-from issuer import issuing
+from issuer import EXCHANGE, issuing
 from serving import call, run, serving
 from web import web
 
 from host.core.errors import HostError
-from host.core.settings import OAuth
+from host.core.settings import Idp, OAuth
 from host.servers.abroad import Abroad
 from host.servers.login import login, logout
 
@@ -233,5 +234,44 @@ def test_a_client_that_the_user_registered_is_used(tmp_path):
             assert "/register" not in [path for path, _ in issuer.asked]
             asked = next(form for path, form in issuer.asked if path == "/authorize")
             assert (asked["client_id"], set(asked["scope"].split())) == ("mine", {"jugs", "extra"})
+
+    run(main)
+
+
+@pytest.mark.parametrize("way", ["secret", "key", "idp"])
+def test_a_client_signs_in_by_itself_at_the_issuer_it_was_told_of(tmp_path, way):
+    async def main():
+        with issuing() as issuer, issuing() as idp, web("modern", issuer=issuer) as server:
+            ways = {
+                "secret": OAuth("me", "s-1", scopes=("more",), grant="client_credentials", issuer=issuer.url),
+                "key": OAuth("me", grant="client_credentials", issuer=issuer.url, private_key="s-1" * 20),
+                "idp": OAuth(
+                    "me", "s-1", grant="jwt_bearer", issuer=issuer.url, idp=Idp(f"{idp.url}/token", "i", "id")
+                ),
+            }
+            oauth = replace(ways[way], signing_algorithm="HS256") if way == "key" else ways[way]
+            async with serving(server.config(tokens=tmp_path, oauth=oauth)) as servers:
+                await servers.settled()
+                assert servers.statuses["lean"].state == "ready"
+                issuer.valid.clear()
+                assert (await call(servers, "lean__add", {"a": 1, "b": 1})).outcome == "ok"
+            grants = [form for path, form in issuer.asked if path == "/token"]
+            assert [form["resource"] for form in grants] == [server.url] * 2
+            if way == "idp":
+                assert [form["assertion"] for form in grants] == [f"word-for-{issuer.url}"] * 2
+                assert {(form["subject_token"], form["client_id"]) for form in idp.grants(EXCHANGE)} == {("id", "i")}
+            assert "/authorize" not in [path for path, _ in issuer.asked]
+
+    run(main)
+
+
+def test_what_a_client_is_known_by_goes_to_no_other_issuer(tmp_path):
+    async def main():
+        with issuing() as issuer, issuing() as mine, web("modern", issuer=issuer) as server:
+            oauth = OAuth("me", "s-1", grant="client_credentials", issuer=mine.url)
+            async with serving(server.config(tokens=tmp_path, oauth=oauth)) as servers:
+                await servers.settled()
+                assert "issuer" in servers.statuses["lean"].detail
+            assert "/token" not in [path for path, _ in issuer.asked + mine.asked]
 
     run(main)
