@@ -38,6 +38,7 @@ class Live:
     start: Mapping[str, Any]
     tools: list[ToolSpec] = field(default_factory=list)
     server: Mapping[str, Any] = field(default_factory=dict)
+    aside: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
 
 
@@ -50,6 +51,8 @@ def main(options: argparse.Namespace) -> int:
     for one in live:
         if one.failed:
             tell(f"{one.config.name} is not reviewed: {one.failed}")
+        for tool, why in one.aside.items():
+            tell(f"{one.config.name}: {tool} cannot be used: {why}")
     failed = UNAVAILABLE if any(one.failed for one in live) else DONE
     reached = [one for one in live if not one.failed]
     if options.check:
@@ -91,7 +94,7 @@ async def listed(servers: Sequence[tuple[ServerConfig, Mapping[str, Any]]], know
         """Waited for below."""
 
     def on_tools(server: str, specs: list[ToolSpec], aside: dict[str, str]) -> None:
-        live[server].tools = specs
+        live[server].tools, live[server].aside = specs, aside
 
     async with Pool() as pool:
         running = pool.servers("lock", [one.config for one in live.values()], on_status, on_tools, known)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from host.commands.start import begin, facts, terminal_ask
 from host.config import environment
 from host.config.problems import nearest
 from host.config.read import read_file
+from host.core.catalog import exposed_name
 from host.core.errors import ConfigError
-from host.core.policy import Context, Decision, Rule, decide, judge, presumed_effect
-from host.core.settings import Config, Profile, ToolSettings
+from host.core.pins import Pin, Pins, confirmed, spec_of
+from host.core.policy import Context, Decision, Rule, decide, judge
+from host.core.settings import Config, Profile
 from host.core.text import safe
 from host.core.types import Grant, ToolSpec
 from host.frontends.view import granted_words
@@ -83,15 +85,15 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _spec(options: argparse.Namespace, config: Config, profile: Profile) -> ToolSpec:
-    """The tool as far as the files tell: what it says of itself is only known when its server runs."""
+    """The tool as far as the files tell, its lock among them: what else it says is only known when its server runs."""
     server, dot, tool = (options.operands[0] if len(options.operands) == 1 else "").partition(".")
     if not (server and dot and tool):
         raise UsageError("policy explain needs SERVER.TOOL")
     if server not in profile.servers:
         raise UsageError(f"no server {server} in profile {profile.name}{nearest(server, profile.servers)}")
-    said = config.servers[server].tools.get(tool, ToolSettings())
-    effect, opened, confirmed = presumed_effect({}, (said.effect, said.open), False)
-    return ToolSpec(f"{server}__{tool}", server, tool, effect=effect, open=opened, confirmed=confirmed)
+    pin = config.pins.get(server, Pins()).lock.get(tool) or Pin.of(tool, {"inputSchema": {}})
+    known = replace(config.servers[server], trust_hints=False)
+    return replace(confirmed(known, spec_of(server, tool, pin), pin), name=exposed_name(server, tool))
 
 
 def _arguments(options: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from host.config.places import Path
 from host.config.problems import nearest
 from host.config.read import BUILT_IN, ConfigFile
 from host.core.errors import ConfigError
+from host.core.lookalikes import server_skeleton
 from host.core.policy import Verdict
 from host.core.settings import Config, Profile, ProviderConfig
 
@@ -37,7 +38,7 @@ def loosens(file: ConfigFile) -> bool:
 
 def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") -> Config:
     """Join files in the order admin, user, project. Raises ConfigError with every problem."""
-    if wrong := [*_doubles(files), *_unknown_names(files, env)]:
+    if wrong := [*_doubles(files), *_lookalikes(files), *_unknown_names(files, env)]:
         raise ConfigError("\n".join(wrong))
     rules = tuple(rule for file in files for rule in file.rules)
     tokens = env.state_folder / "tokens"
@@ -127,6 +128,19 @@ def _doubles(files: Sequence[ConfigFile]) -> list[str]:
                 if (key, name) in first:
                     wrong.append(f"{place}: {key}.{name}: also stands in {first[key, name]}; rename one of them")
                 first.setdefault((key, name), place)
+    return wrong
+
+
+def _lookalikes(files: Sequence[ConfigFile]) -> list[str]:
+    """Servers whose names a person would take for one another."""
+    wrong: list[str] = []
+    first: dict[str, tuple[str, str]] = {}
+    for file in files:
+        for name in file.servers:
+            place = file.problems.place(("mcp_servers", name))
+            other, there = first.setdefault(server_skeleton(name), (name, place))
+            if other != name:
+                wrong.append(f"{place}: mcp_servers.{name}: looks like {other}, which stands in {there}; rename one")
     return wrong
 
 

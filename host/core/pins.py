@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from host.core.catalog import definition_digest
+from host.core.lookalikes import alike
 from host.core.policy import presumed_effect
 from host.core.settings import ServerConfig, ToolSettings
 from host.core.types import Effect, ToolSpec, canonical
@@ -90,17 +91,23 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A listing: `offered` with what is confirmed of each, `first` are those of them seen for the first time."""
+    """A listing: `offered` with what is confirmed of each, `first` are those of them seen for the first time, `alike`
+    may not be told apart from one another."""
 
     offered: list[ToolSpec]
     first: list[ToolSpec]
     drifts: dict[str, Drift]
+    alike: dict[str, str]
 
 
 def judge(config: ServerConfig, pins: Pins, listed: Iterable[ToolSpec]) -> Judged:
     """Set aside what nobody accepted as it is. The order of tools, of keys and of lists of names means nothing."""
-    judged = Judged([], [], {})
+    listed = list(listed)
+    names = [spec.remote_name for spec in listed]
+    judged = Judged([], [], {}, alike(names, [name for name in names if pins.of(name)]))
     for spec in listed:
+        if spec.remote_name in judged.alike:
+            continue
         now, known = definition(spec), pins.of(spec.remote_name)
         if pin := next((pin for pin in known if pin.digest == spec.digest or _same(pin.definition, now)), None):
             judged.offered.append(confirmed(config, spec, _said(known, pin)))

@@ -174,6 +174,7 @@ class Supervisor:
         judged = judge(self.config, self.pins, connection.tools)
         self.tools, self.drifts = judged.offered, judged.drifts
         self.quarantined = connection.quarantined | {name: drift.why for name, drift in judged.drifts.items()}
+        self.quarantined |= {name: f"its name looks like {other!r}" for name, other in judged.alike.items()}
         if judged.first:
             first = {spec.remote_name: Pin(definition(spec), spec.digest) for spec in judged.first}
             self.pins = self.pins.accepted(first)

@@ -29,14 +29,14 @@ def test_a_tool_that_changed_between_runs_is_set_aside_and_the_rest_works(tmp_pa
     assert "look is set aside: its description changed" in done.stderr
 
 
-def test_a_mere_reordering_asks_nothing_and_a_new_tool_is_met(tmp_path):
+def test_a_mere_reordering_asks_nothing_a_new_tool_is_met_and_one_that_looks_like_another_is_set_aside(tmp_path):
     one = tool("look", inputSchema={"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"]})
     other = {"inputSchema": {"required": ["b", "a"], "properties": {"b": {}, "a": {}}, "type": "object"}} | {
         "description": "Looks.", "name": "look",
     }  # fmt: skip
     with turning(tmp_path, one, tool("peek")) as home:
         home.json(turns("done"))
-        lists(home, tool("new"), tool("peek"), other)
+        lists(home, tool("new"), tool("peek"), tool("Рeek"), other)
         home.json(turns([call("s__look", a=1, b=2)], "done"))
         assert [c["call"] for c in home.calls()] == ["look"]
         assert told(home) == ["s__look", "s__new", "s__peek"]
