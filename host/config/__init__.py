@@ -31,8 +31,10 @@ __all__ = [
 def file_places(
     env: Environment, folder: Path, named: Sequence[Path] = (), admin: Path = ADMIN_FILE
 ) -> list[tuple[Path, Origin]]:
-    """The files that apply in `folder`: admin, user and project; `named` ones (--config) stand for the latter two."""
+    """The files that apply in `folder`: admin, user and project; `named` ones (--config) stand for the latter two. What
+    AGENT_HOST_ADMIN names is one more of the first kind: it can forbid, and takes nothing away."""
     places: list[tuple[Path, Origin]] = [(admin, "admin")] if admin.exists() else []
+    places += [(env.agent_host_admin, "admin")] if env.agent_host_admin else []
     if named:
         return [*places, *((path, "user") for path in named)]
     project = folder / FILE_NAME

@@ -19,6 +19,7 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     agent_host_home: Path | None = None
+    agent_host_admin: Path | None = None
     agent_host_model: str | None = None
     agent_host_trust: bool = False
     xdg_config_home: Path | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from host.config import local, telemetry
 from host.config.environment import Environment
@@ -23,10 +24,18 @@ OPENAI = "openai/gpt-5"
 
 
 def tightening(file: ConfigFile) -> ConfigFile:
-    """What of a project's file holds without consent: the rules that ask or deny."""
+    """What of a project's file holds without consent: the rules that ask or deny, and what it forbids."""
     strict = tuple(rule for rule in file.rules if rule.verdict is not Verdict.ALLOW)
     return ConfigFile(
-        file.path, file.origin, file.problems, file.digest, forbid_bypass=file.forbid_bypass, rules=strict
+        file.path,
+        file.origin,
+        file.problems,
+        file.digest,
+        forbid_bypass=file.forbid_bypass,
+        require_sandbox=file.require_sandbox,
+        allowed=file.allowed,
+        limits=file.limits,
+        rules=strict,
     )
 
 
@@ -38,7 +47,7 @@ def loosens(file: ConfigFile) -> bool:
 
 def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") -> Config:
     """Join files in the order admin, user, project. Raises ConfigError with every problem."""
-    if wrong := [*_doubles(files), *_lookalikes(files), *_unknown_names(files, env)]:
+    if wrong := [*_doubles(files), *_lookalikes(files), *_unknown_names(files, env), *_forbidden(files)]:
         raise ConfigError("\n".join(wrong))
     rules = tuple(rule for file in files for rule in file.rules)
     tokens = env.state_folder / "tokens"
@@ -65,6 +74,8 @@ def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") 
         secrets=_secrets(files, env),
         files=tuple(file.path for file in files),
         forbid_bypass=any(file.forbid_bypass for file in files),
+        require_sandbox=any(file.require_sandbox for file in files),
+        ceiling=lowest(file.limits for file in files),
     )
 
 
@@ -115,6 +126,28 @@ def _secrets(files: Sequence[ConfigFile], env: Environment) -> dict[str, str]:
     own = {name: key.get_secret_value() for name, key in keys.items() if key}
     own |= {f"otel.{name}": value.removeprefix("Bearer ") for name, value in telemetry.headers(env).items()}
     return own | {name: value for file in files for name, value in file.secrets.items()}
+
+
+def lowest(limits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of each limit the smallest that anybody set."""
+    found: dict[str, Any] = {}
+    for one in limits:
+        found |= {name: min(value, found.get(name, value)) for name, value in one.items() if value is not None}
+    return found
+
+
+def _forbidden(files: Sequence[ConfigFile]) -> list[str]:
+    """The servers that a file forbids to others. Those that it brings itself it need not list."""
+    wrong: list[str] = []
+    for keeper, file in ((keeper, file) for keeper in files for file in files):
+        for name, server in file.servers.items():
+            place = f"{file.problems.place(('mcp_servers', name))}: mcp_servers.{name}"
+            listed = keeper.allowed is None or keeper is file or any(one.fits(server) for one in keeper.allowed)
+            if server.enabled and not listed:
+                wrong.append(f"{place}: not among the allowed_servers of {keeper.path}; remove it, or enabled = false")
+            if server.enabled and keeper.require_sandbox and name in file.unsandboxed:
+                wrong.append(f'{place}: {keeper.path} requires a sandbox; remove sandbox = "off", or enabled = false')
+    return wrong
 
 
 def _doubles(files: Sequence[ConfigFile]) -> list[str]:

@@ -21,7 +21,17 @@ from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
 from host.config.sections import FileSection, ProfileSection, ProviderSection, ServerSection, ToolSection
 from host.core import conditions, policy
-from host.core.settings import FactSource, Origin, Profile, ProviderConfig, ServerConfig, ToolSettings, Wire
+from host.core.settings import (
+    AllowedServer,
+    FactSource,
+    Origin,
+    Profile,
+    ProviderConfig,
+    ServerConfig,
+    ServerLimits,
+    ToolSettings,
+    Wire,
+)
 from host.core.types import Limits
 
 _SERVER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
@@ -37,7 +47,8 @@ BUILT_IN: Mapping[str, Wire] = {"openai": "responses", "anthropic": "messages"}
 class ConfigFile:
     """What one file says. `unlisted`: profiles that list no servers and get all enabled ones; `own_fallback`: those
     that say which models to fall back on. `variables`: the names that each server reads from the environment.
-    `secrets`: values that may never be stored. `document`: the file as it is written."""
+    `secrets`: values that may never be stored. `document`: the file as it is written. `unsandboxed`: servers
+    that start outside any sandbox. `limits` bound every profile."""
 
     path: Path
     origin: Origin
@@ -46,6 +57,10 @@ class ConfigFile:
     model: str | None = None
     fallback: tuple[str, ...] | None = None
     forbid_bypass: bool = False
+    require_sandbox: bool = False
+    allowed: tuple[AllowedServer, ...] | None = None
+    unsandboxed: set[str] = field(default_factory=set)
+    limits: dict[str, Any] = field(default_factory=dict)
     providers: dict[str, ProviderConfig] = field(default_factory=dict)
     servers: dict[str, ServerConfig] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -116,6 +131,11 @@ class _Build:
         if wrong.sound(("fallback",)) and "fallback" in document:
             self.file.fallback = tuple(document["fallback"])
         self.file.forbid_bypass = document.get("forbid_bypass") is True
+        self.file.require_sandbox = document.get("require_sandbox") is True
+        if wrong.sound(("allowed_servers",)) and "allowed_servers" in document:
+            self._allowed(document["allowed_servers"])
+        if wrong.sound(("limits",)):
+            self.file.limits = dict(document.get("limits", {}))
         for name, raw in self._tables("providers"):
             self._provider(name, ProviderSection.model_validate(raw))
         for name, raw in self._tables("mcp_servers"):
@@ -130,6 +150,12 @@ class _Build:
             own = {key: value for key, value in raw.items() if key != "rules"}
             if all(wrong.sound(("profiles", name, key)) for key in own):
                 self._profile(name, ProfileSection.model_validate(own), rules)
+
+    def _allowed(self, listed: list[dict[str, Any]]) -> None:
+        for number, one in enumerate(listed):
+            if ("command" in one) == ("url" in one):
+                self.file.problems.add(("allowed_servers", number), "names either a command or a url")
+        self.file.allowed = tuple(AllowedServer(tuple(one.get("command", ())), one.get("url")) for one in listed)
 
     def _tables(self, key: str) -> list[tuple[str, Any]]:
         """The tables under a key that have the right shape."""
@@ -197,7 +223,10 @@ class _Build:
             instructions=section.instructions,
             log_level=section.log_level,
             approval=section.default_tools_approval_mode,
+            limits=ServerLimits(section.limits.calls, section.limits.seconds),
         )
+        if section.url is None and section.sandbox == "off":
+            self.file.unsandboxed.add(name)
 
     def _remote(self, name: str, section: ServerSection) -> Remote:
         """What is said of a server at an address; a server has either that or a command."""

@@ -80,6 +80,13 @@ class OAuthSection(Section):
     scopes: list[str] = []
 
 
+class ServerLimitsSection(Section):
+    """limits = { … } of a server, for each prompt: how many calls, and how many seconds they take together."""
+
+    calls: Count | None = None
+    seconds: Amount | None = None
+
+
 class ServerSection(Section):
     """[mcp_servers.NAME]: how a server is started or where it is, and what is known of its tools."""
 
@@ -115,6 +122,7 @@ class ServerSection(Section):
     log_level: LogLevel | None = None
     default_tools_approval_mode: Approval | None = None
     tools: dict[str, ToolSection] = {}
+    limits: ServerLimitsSection = ServerLimitsSection()
 
     @field_validator("sandbox", mode="before")
     @classmethod
@@ -210,6 +218,14 @@ class LimitsSection(Section):
     tokens: Count | None = None
     usd: Amount | None = None
     result_tokens: Count | None = None
+    repeats: Count | None = None
+
+
+class AllowedSection(Section):
+    """One of allowed_servers: the command and its arguments, each an exact glob, or a glob on the address."""
+
+    command: list[str] | None = None
+    url: Filled | None = None
 
 
 class FromSection(Section):
@@ -258,6 +274,9 @@ class FileSection(Section):
     model: ModelName | None = None
     fallback: list[ModelName] | None = None
     forbid_bypass: bool = False
+    require_sandbox: bool = False
+    allowed_servers: list[AllowedSection] | None = None
+    limits: LimitsSection = LimitsSection()
     providers: dict[str, ProviderSection] = {}
     mcp_servers: dict[str, ServerSection] = {}
     profiles: dict[str, ProfileSection] = {}

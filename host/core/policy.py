@@ -53,13 +53,15 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a decision may depend on besides rules and call. `unsettled`: the same call was sent before and its
-    outcome is unknown. `tentative`: who proposes it only guesses."""
+    outcome is unknown. `tentative`: who proposes it only guesses. `repeated`: it came to the same end
+    again and again."""
 
     mode: str = "ask"
     facts: Mapping[str, Any] = field(default_factory=dict)
     unsettled: bool = False
     bypass: bool = False
     tentative: bool = False
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def decide(
     )
     if context.tentative and decision.verdict is Verdict.ALLOW and not (spec.confirmed and spec.effect == "read"):
         decision = Decision(Verdict.ASK, decision.rules, "a guess of the model, which only proposes", True)
+    if context.repeated and decision.verdict is Verdict.ALLOW:
+        decision = Decision(Verdict.ASK, decision.rules, "the same call came to the same end again and again", False)
     if decision.verdict is not Verdict.ASK:
         return _unsettled(decision, context)
     if context.bypass:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,6 +65,28 @@ class OAuth:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Bounds of one server, for each prompt. None is no bound."""
+
+    calls: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedServer:
+    """A server that an admin lets people have: a command with its arguments, or an address; each text a glob."""
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+
+    def fits(self, server: ServerConfig) -> bool:
+        if server.url is not None:
+            return self.url is not None and fnmatchcase(server.url, self.url)
+        argv = (server.command, *server.args)
+        return len(argv) == len(self.command) and all(map(fnmatchcase, argv, self.command))
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One [mcp_servers.NAME]: a `command` to start or a `url` to talk to. Paths are absolute, times in seconds, `env`
     and `headers` interpolated. What is signed in for is kept in the folder `tokens`. `instructions`: what the server
@@ -91,6 +114,7 @@ class ServerConfig:
     oauth: OAuth = OAuth()
     approval: str | None = None
     tokens: Path | None = None
+    limits: ServerLimits = ServerLimits()
     instructions: bool = True
     log_level: LogLevel | None = None
 
@@ -179,7 +203,8 @@ class Profile:
 @dataclass(frozen=True, slots=True)
 class Config:
     """All files, environment and flags as one value. `secrets` maps a name to a value that is never stored;
-    `forbid_bypass` refuses --dangerously-bypass-approvals, whoever asks; `pins` are of servers whose lock is accepted.
+    `forbid_bypass` refuses --dangerously-bypass-approvals, whoever asks; `require_sandbox` any server outside a
+    sandbox; `ceiling` bounds the limits of every profile and flag; `pins` are of servers whose lock is accepted.
     """
 
     home: Path
@@ -192,6 +217,8 @@ class Config:
     files: tuple[Path, ...] = ()
     retention_days: int | None = None
     forbid_bypass: bool = False
+    require_sandbox: bool = False
+    ceiling: Mapping[str, Any] = field(default_factory=dict)
     pins: Mapping[str, Pins] = field(default_factory=dict)
 
 

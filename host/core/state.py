@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from host.core import events as ev
+from host.core import loops
 from host.core.context import Load, aside, gain, weight
+from host.core.loops import Circle
 from host.core.told import CHARS_PER_TOKEN, told
 from host.core.types import Effect, Grant, Limits, Message, Outcome, Part, Text, ToolCall, ToolResult, Usage, canonical
 
@@ -77,6 +79,14 @@ class Unsettled:
 
 
 @dataclass(slots=True)
+class Spent:
+    """What a turn spent at one server."""
+
+    calls: int = 0
+    milliseconds: int = 0
+
+
+@dataclass(slots=True)
 class Turn:
     """From a prompt to its answer. `waited` is the time (seconds) that people took to answer, `through` the
     seq of the last event that the model's latest answer saw."""
@@ -89,6 +99,8 @@ class Turn:
     said: ev.ModelSaid | None = None
     through: int = 0
     usage: Usage = Usage()
+    circles: dict[str, Circle] = field(default_factory=dict)
+    spent: dict[str, Spent] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -129,6 +141,11 @@ class State:
 
     def open_questions(self) -> list[ev.Asked]:
         return [q.asked for q in self.questions.values() if q.answer is None]
+
+    def repeated(self, call: ToolCall) -> bool:
+        """Whether this call came to the same end so often in this turn that a person should look at it."""
+        circle = self.turn.circles.get(loops.name(call)) if self.turn else None
+        return circle is not None and self.limits.repeats is not None and circle.times >= self.limits.repeats
 
     def unsettled_like(self, tool: str, arguments: Any) -> Unsettled | None:
         """The call of unknown end with this tool and these arguments, if there is one."""
@@ -205,6 +222,9 @@ def limit_reached(state: State, now: str) -> str | None:
         bound = getattr(limits, name)
         if bound is not None and value >= bound:
             return f"limits.{name} = {bound} was reached"
+    most = max((circle.times for circle in turn.circles.values()), default=0)
+    if limits.repeats is not None and most >= 2 * limits.repeats:
+        return f"limits.repeats = {limits.repeats} was reached: the same call came to the same end {most} times"
     return None
 
 
@@ -251,7 +271,9 @@ def apply(state: State, recorded: ev.Recorded) -> None:
             call.starts = call.starts + 1 if call.round == event.round else 1
             call.status, call.round, call.started, call.started_at = "started", event.round, event, at
             assert state.turn is not None
-            state.turn.calls += event.round == 1 and call.starts == 1
+            first = event.round == 1 and call.starts == 1
+            state.turn.calls += first
+            state.turn.spent.setdefault(event.server, Spent()).calls += first
         case ev.CallPaused(call_id=id):
             call = state.calls[id]
             call.status, call.paused = "paused", event
@@ -383,12 +405,24 @@ def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
     if event.found:
         state.found.append(event.found)
     edited = call.arguments if call.edited else None
-    call.result = told(event, call.proposal, edited, _result_limit(state), f"r{seq}")
+    call.result = told(event, call.proposal, edited, _result_limit(state), f"r{seq}", _times(state, call, event))
     if all(c.status == "finished" for c in state.calls.values()):
         results: tuple[Part, ...] = tuple(c.result for c in state.calls.values() if c.result is not None)
         for message in (Message("tool", results, seq), *state.later):
             _add(state, message)
         state.later = []
+
+
+def _times(state: State, call: Call, event: ev.CallFinished) -> int:
+    """How often in a row this call came to this end in its turn; what it took is noted beside."""
+    turn = state.turn
+    if turn is None:
+        return 1
+    if call.started is not None:
+        turn.spent.setdefault(call.started.server, Spent()).milliseconds += event.milliseconds
+    key = loops.name(call.proposal)
+    turn.circles[key] = loops.circle(turn.circles.get(key), event)
+    return turn.circles[key].times
 
 
 def _result_limit(state: State) -> int:

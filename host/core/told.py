@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from host.core import events as ev
+from host.core.loops import TOLD
 from host.core.outline import Outline, Rest, Shown, outlined, read
 from host.core.types import Blob, Text, ToolCall, ToolResult, canonical
 
@@ -32,13 +33,23 @@ ENDINGS: Mapping[str, str] = {
     "bad_result": "The server's result could not be used ({reason}). Its effect, if any, took place.",
 }
 EDITED = "The user edited the arguments before it ran. It ran with: {arguments}"
+REPEATED = (
+    "This call, with these arguments, has now come to the same end {times} times in a row. Once more will change "
+    "nothing: do something else, or tell the user."
+)
 NO_OUTPUT = "The tool ran and returned no output."
 
 
 def told(
-    finished: ev.CallFinished, call: ToolCall, edited: Mapping[str, Any] | None, limit: int, handle: str
+    finished: ev.CallFinished,
+    call: ToolCall,
+    edited: Mapping[str, Any] | None,
+    limit: int,
+    handle: str,
+    times: int = 1,
 ) -> ToolResult:
-    """The result as the model gets it: at most `limit` tokens of text, the rest behind `handle`."""
+    """The result as the model gets it: at most `limit` tokens of text, the rest behind `handle`. `times` in a row the
+    same call has come to this end."""
     parts: list[Text | Blob] = []
     if edited is not None and finished.outcome in ("ok", "error") and finished.cause is None:
         parts.append(Text(EDITED.format(arguments=canonical(dict(edited)))))
@@ -48,6 +59,8 @@ def told(
     parts += capped(parts_of(finished), limit * CHARS_PER_TOKEN, handle)
     if not parts:
         parts.append(Text(NO_OUTPUT))
+    if times >= TOLD:
+        parts.append(Text(REPEATED.format(times=times)))
     return ToolResult(call.id, tuple(parts), finished.is_error, handle, finished.found or ())
 
 

@@ -170,7 +170,8 @@ class ToolSpec:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of a session. `turns` (model requests), `calls` and `seconds` (without waiting for people)
-    count anew for each prompt; `tokens` and `usd` are for the whole session. None is no bound."""
+    count anew for each prompt; `tokens` and `usd` are for the whole session. None is no bound. A call that came to the
+    same end `repeats` times in a turn asks; twice as often ends it."""
 
     turns: int | None = 100
     calls: int | None = None
@@ -178,6 +179,7 @@ class Limits:
     tokens: int | None = None
     usd: float | None = None
     result_tokens: int = 8000
+    repeats: int | None = 5
 
 
 @dataclass(frozen=True, slots=True)

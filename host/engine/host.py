@@ -218,7 +218,10 @@ class Host:
         return model
 
     def _limits(self, profile: Profile) -> Limits:
-        return replace(profile.limits, **self._options.limits)
+        """The profile's, with what the command line says instead, and nothing above the ceiling of the files."""
+        wanted = replace(profile.limits, **self._options.limits)
+        bound = {name: top for name, top in self._config.ceiling.items() if (getattr(wanted, name) or top) >= top}
+        return replace(wanted, **bound)
 
     def _note(self, state: State) -> None:
         """Keep the session's line in the index true."""

@@ -18,7 +18,7 @@ from host.core.errors import HostError, StoreError
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile, Profile, ServerConfig
 from host.core.source import ServerStatus, ToolSource
-from host.core.state import State, apply
+from host.core.state import Call, State, apply
 from host.core.text import Secrets
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import Contents, Grant, Large, Text, ToolSpec, Usage
@@ -305,11 +305,19 @@ class Session:
     def source(self, server: str) -> ToolSource | None:
         return self.builtin if server == Builtin.server else self.servers.source(server)
 
-    def decide(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> Decision:
+    def decide(self, spec: ToolSpec, call: Call, arguments: Mapping[str, Any]) -> Decision:
+        """What today's rules and grants say of a call with these arguments, which may not be the model's own."""
         unsettled = self.state.unsettled_like(spec.name, arguments) is not None
         said = self.state.turn.said if self.state.turn else None
         tentative = said is not None and bool(said.request.get("tentative"))
-        context = Context(self.state.mode, self.state.facts, unsettled, self.setup.bypass, tentative)
+        context = Context(
+            self.state.mode,
+            self.state.facts,
+            unsettled,
+            self.setup.bypass,
+            tentative,
+            self.state.repeated(call.proposal),
+        )
         grants = [*self.state.grants, *self.setup.grants, *self.lasting]
         return decide(self.setup.profile.rules, grants, spec, arguments, context)
 

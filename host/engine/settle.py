@@ -10,7 +10,7 @@ from typing import Any
 from host.core import events as ev
 from host.core.policy import Verdict
 from host.core.schema import arguments_problem
-from host.core.state import Call, Question, grant_of, outcome_after_loss
+from host.core.state import Call, Question, Spent, grant_of, outcome_after_loss
 from host.core.types import ToolSpec
 from host.engine.rounds import answer_to, ask_again, run
 from host.engine.session import Session
@@ -60,14 +60,33 @@ async def approved(session: Session, call: Call) -> bool:
     limit = session.state.limits.calls
     if limit is not None and calls_before(session, call) >= limit:
         return finish(session, call, "denied", "limit", f"limits.calls = {limit} was reached")
+    if reached := server_limit(session, call, spec):
+        return finish(session, call, "denied", "limit", reached)
     return await allowed(session, call, spec, call.proposal.arguments)
 
 
 def calls_before(session: Session, call: Call) -> int:
     """The calls of this turn that were started, and those of this step before this one that still may be."""
+    return len(waiting_before(session, call)) + (session.state.turn.calls if session.state.turn else 0)
+
+
+def waiting_before(session: Session, call: Call) -> list[Call]:
     ahead = takewhile(lambda other: other is not call, session.state.calls.values())
-    waiting = sum(other.started is None and other.status != "finished" for other in ahead)
-    return waiting + (session.state.turn.calls if session.state.turn else 0)
+    return [other for other in ahead if other.started is None and other.status != "finished"]
+
+
+def server_limit(session: Session, call: Call, spec: ToolSpec) -> str | None:
+    """The limit of its server that forbids this call, in words that name it."""
+    config, turn = session.setup.servers.get(spec.server), session.state.turn
+    if config is None or turn is None:
+        return None
+    spent, limits = turn.spent.get(spec.server, Spent()), config.limits
+    waiting = sum(other.proposal.name.partition("__")[0] == spec.server for other in waiting_before(session, call))
+    if limits.calls is not None and spent.calls + waiting >= limits.calls:
+        return f"mcp_servers.{spec.server}.limits.calls = {limits.calls} was reached"
+    if limits.seconds is not None and spent.milliseconds >= limits.seconds * 1000:
+        return f"mcp_servers.{spec.server}.limits.seconds = {limits.seconds:g} was reached"
+    return None
 
 
 async def allowed(session: Session, call: Call, spec: ToolSpec, arguments: Mapping[str, Any]) -> bool:
@@ -83,7 +102,7 @@ async def allowed(session: Session, call: Call, spec: ToolSpec, arguments: Mappi
 def decided(session: Session, call: Call, spec: ToolSpec, arguments: Mapping[str, Any]) -> Question | None:
     """Decide under today's rules and log it; a denied call has its end here. Returns the question of an earlier
     process that asks just this; any other that is open is closed."""
-    decision = session.decide(spec, arguments)
+    decision = session.decide(spec, call, arguments)
     asks = decision.verdict is Verdict.ASK and call.decision is not None and call.decision.digest == spec.digest
     own = [question for question in session.state.questions.values() if question.asked.call_id == call.id]
     same = [q for q in own if asks and (q.asked.arguments, q.asked.reason) == (arguments, decision.reason)]
@@ -121,7 +140,7 @@ def overtaken(session: Session, call: Call) -> ToolSpec | None:
     spec = session.spec(decision.tool) if decision and call.status == "decided" else None
     if decision is None or spec is None:
         return None
-    now, then = session.decide(spec, decision.arguments), Verdict[decision.verdict.upper()]
+    now, then = session.decide(spec, call, decision.arguments), Verdict[decision.verdict.upper()]
     other = now.verdict is then is Verdict.ASK and now.reason != decision.reason
     return spec if now.verdict > then or other else None
 

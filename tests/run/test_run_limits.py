@@ -17,6 +17,8 @@ CASES = {
     "calls = 4": (ENDLESS, 4),
     "calls = 3": (FIVE, 3),
     "result_tokens = 100": (turns([call("s__big", size=2000)], "short"), 1),
+    "repeats = 2": (turns(*[[call("s__look")] for _ in range(9)], "never"), 2),
+    "turns = 20": (turns([call("few__look", n=n) for n in range(4)], [call("few__look", n=9)], "end"), 0),
 }
 
 
@@ -24,17 +26,19 @@ CASES = {
 def limited(tmp_path_factory):
     """A batch with a profile for each limit: the results by limit, what each session was sent, and the home."""
     folder = tmp_path_factory.mktemp("limited")
-    profiles = "".join(f'[profiles.p{n}]\nservers = ["s"]\nlimits = {{ {c} }}\n' for n, c in enumerate(CASES))
+    profiles = "".join(f'[profiles.p{n}]\nservers = ["s", "few"]\nlimits = {{ {c} }}\n' for n, c in enumerate(CASES))
     lines = [{"id": case, "profile": f"p{n}", "prompt": CASES[case][0]} for n, case in enumerate(CASES)]
     (folder / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with playing(folder, more=PRICES + profiles) as home:
+    with playing(folder) as home:
+        servers = home.server(), home.server("few", more="limits = { calls = 3 }")
+        home.write(*servers, more=PRICES + profiles + "[limits]\nturns = 12\n")
         done = home.run("batch", "in.jsonl")
         assert done.returncode == 0, done.stderr
         results = {(line := json.loads(text))["id"]: line for text in done.stdout.splitlines()}
         yield results, home
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "result" not in case])
+@pytest.mark.parametrize("case", ["turns = 2", "tokens = 250", "usd = 0.15", "calls = 4", "calls = 3"])
 def test_a_limit_ends_the_run_and_is_named(limited, case):
     results, _ = limited
     found = results[case]
@@ -45,6 +49,27 @@ def test_a_limit_ends_the_run_and_is_named(limited, case):
 def test_of_the_calls_of_one_step_as_many_run_as_are_left(limited):
     results, _ = limited
     assert [c["outcome"] for c in results["calls = 3"]["calls"]] == ["error", "ok", "ok", "ok", "denied"]
+
+
+def test_a_call_that_goes_round_in_circles_is_told_asked_for_and_ended(limited):
+    results, home = limited
+    found = results["repeats = 2"]
+    assert [c["outcome"] for c in found["calls"]] == ["ok", "ok", "declined", "declined"]
+    assert found["denials"][0]["reason"] == "the same call came to the same end again and again"
+    assert (found["reason"], found["error"][:30]) == ("limit", "limits.repeats = 2 was reached")
+    last = [body for body in home.model.requests if body["prompt_cache_key"] == found["session"]][-1]
+    assert "to the same end 3 times in a row" in words(list(outputs(last).values())[-1])
+
+
+def test_a_server_has_limits_of_its_own_and_a_profile_no_more_than_the_files_allow(limited):
+    results, home = limited
+    found = results["turns = 20"]
+    assert [c["outcome"] for c in found["calls"]] == ["ok"] * 3 + ["denied"] * 2
+    events = home.events(found["session"])
+    reasons = {event.get("reason") for event in events if event["kind"] == "call_finished"}
+    assert reasons == {None, "mcp_servers.few.limits.calls = 3 was reached"}
+    assert events[0]["limits"]["turns"] == 12
+    assert home.events(results["turns = 2"]["session"])[0]["limits"]["turns"] == 2
 
 
 def test_a_result_is_shortened_where_the_profile_says_so(limited):
