@@ -354,9 +354,10 @@ def _progress(value: str) -> tuple[float | None, str]:
 def _notice(event: ev.Event) -> NoticeBlock | None:
     """What else happened, where a person should know."""
     match event:
-        case ev.CatalogChanged(server=server, quarantined=aside) if aside:
+        case ev.CatalogChanged(server=server, quarantined=aside, drifts=drifts) if aside:
             tools = "; ".join(f"{name}: {why}" for name, why in aside.items())
-            return NoticeBlock(f"{server}: tools set aside until you review them (agent-host lock). {tools}", "warning")
+            until = " until you have read how they changed (/changes)" if drifts else ""
+            return NoticeBlock(f"{server}: tools set aside{until}. {tools}", "warning")
         case ev.SettingsChanged(changes):
             words = [f"{k} is now {v}" for k, v in changes.items() if k in ("mode", "model")]
             words += [

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from host.core import events as ev
+from host.core.pins import Drift
 from host.core.source import ServerStatus
 from host.core.state import State, apply
 from host.core.types import SessionRow, Text, ToolCall, ToolSpec, Usage
@@ -26,6 +27,7 @@ class FakeHandle:
         self.commands: list[ev.Command] = []
         self.tools: list[ToolSpec] = []
         self.statuses: list[ServerStatus] = []
+        self.drifts: list[Drift] = []
         self.went = 0
         self._react = react
         self._queues: list[list[Any]] = []
@@ -81,7 +83,8 @@ class FakeHandle:
             await self._news.wait()
 
     async def ask(self, query: str, **parameters: Any) -> Any:
-        return {"servers": self.statuses, "tools": self.tools, "state": self.state}[query]
+        known = {"servers": self.statuses, "tools": self.tools, "drifts": list(self.drifts), "state": self.state}
+        return known[query]
 
     def go(self) -> None:
         self.went += 1

@@ -240,6 +240,8 @@ class Chat(Screen[None]):
                 self._sessions()
             case "servers":
                 self._servers()
+            case "changes":
+                self._changes()
             case "tools":
                 self.run_worker(self._tools(argument), exit_on_error=False)
             case "mode":
@@ -272,6 +274,11 @@ class Chat(Screen[None]):
         from host.frontends.tui.screens import Servers
 
         self.app.push_screen(Servers(self.link))
+
+    def _changes(self) -> None:
+        from host.frontends.tui.changes import Changes
+
+        self.app.push_screen(Changes(self.link))
 
     async def _tools(self, query: str) -> None:
         from host.frontends.tui.screens import Tools

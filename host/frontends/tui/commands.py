@@ -21,6 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("new", "start a new session", ("ctrl+n",), during_turn=False),
     Command("resume", "open an earlier session", ("ctrl+s",), during_turn=False, argument="[ID]"),
     Command("servers", "servers: state, tools, what went wrong", ("f2",)),
+    Command("changes", "tools that changed: read how, accept or leave them", ("f4",)),
     Command("tools", "tools the model is offered", argument="[query]"),
     Command(
         "mode", "read-only, ask or auto; without a word: the next one", ("shift+tab",), argument="[MODE]", typing=True

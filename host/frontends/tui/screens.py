@@ -180,7 +180,7 @@ class Servers(Page):
             if one.detail:
                 lines += [Content(" " * 14) + part for part in wrapped(one.detail, width - 14, "$quiet")]
             for tool, why in one.quarantined.items():
-                words = f"⚠ set aside: {tool}: {why} (agent-host lock reviews it)"
+                words = f"⚠ set aside: {tool}: {why}"
                 lines += [Content(" " * 14) + part for part in wrapped(words, width - 14, "$warning")]
         return lines or [Content.styled("this session has no servers", "$quiet")]
 
