@@ -1,7 +1,8 @@
-"""Kill the host at every event of a run, and carry the session on: nothing may happen twice, nothing may be lost.
+"""Kill the host at every moment of a run, and carry the session on: nothing may happen twice, nothing may be lost, and
+what nobody can know is said.
 
-A real process, a real SIGKILL, a real model wire on loopback, a server whose ledger is fsynced before it answers.
-Run alone for more seeds: python tests/crash/sweep.py --seeds 20
+Real processes, a real SIGKILL exactly before, after or behind an event, a real model wire on loopback, a server whose
+ledger is fsynced before it answers. Run alone for more seeds and a table: python tests/crash/sweep.py --seeds 20
 """
 
 from __future__ import annotations
@@ -10,22 +11,21 @@ import argparse
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 from model_server import Call, ModelServer, Say  # noqa: E402
+from nursery import Death, Moments, Nursery  # noqa: E402
 
 from host.store.reader import read_log, verify  # noqa: E402
 
@@ -37,7 +37,7 @@ base_url = "{base_url}"
 api_key = "none-needed"
 [mcp_servers.shop]
 command = {python}
-args = [{server}, {ledger}, "{pause}"]
+args = ["-IS", {server}, {ledger}, "{pause}"]
 parallel = {parallel}
 tools.look = {{ effect = "read", open = false }}
 tools.refund = {{ effect = "destructive", open = false }}
@@ -50,15 +50,30 @@ tool = "give_back"
 verdict = "allow"
 reason = "returns are routine"
 """
+FIRST, LATER, AGAIN = "Refund what is due.", "Thank you.", "Do again what may not have been done."
+SHORT = [{"kind": "say", "text": FIRST}]
+LONG = [*SHORT, {"kind": "say", "text": LATER}, {"kind": "compact"}, {"kind": "say", "text": AGAIN}]
+ENDS = {"say": "turn_ended", "compact": "compacted"}
+LOST = "outcome is unknown"
 
 
 def decide(body: dict) -> list:
-    """A model that looks, refunds twice at once, takes goods back, and calls again whatever ended in the unknown."""
-    results = [item for item in body["input"] if item.get("type") == "function_call_output"]
-    told = [json.dumps(item["output"]) for item in results]
+    """A model that looks, refunds twice at once, and takes goods back. What ended in the unknown it calls again: at
+    once, or when it is told to, though all it has of it by then are its notes."""
+    words = [part["text"] for item in body["input"] if item.get("role") == "user" for part in item["content"]]
+    results = {item["call_id"]: item for item in body["input"] if item.get("type") == "function_call_output"}
     made = [item for item in body["input"] if item.get("type") == "function_call"]
+    if not body.get("tools"):
+        return [Say("Refunds and returns were made, or not.")]
+    if words[-1] == LATER:
+        return [Say("You are welcome.")]
+    unknown = [item for item in made if LOST in json.dumps(results.get(item["call_id"], ""))]
+    if words[-1] == AGAIN:
+        if any(item["call_id"].startswith("again") for item in made):
+            return [Say("It was tried again.")]
+        wanted = [id for id in ("r1", "r2") if "called at" in words[0] and f'"id":"{id}"' in words[0]]
+        return [Call("shop__refund", {"id": id}, f"again-{id}") for id in wanted] or [Say("Nothing is open.")]
     repeated = sum("again" in item["call_id"] for item in made)
-    unknown = [item for item, words in zip(made, told, strict=False) if "outcome is unknown" in words]
     if unknown and repeated < len(unknown):
         item = unknown[repeated]
         return [Call(item["name"], json.loads(item["arguments"]), f"again-{repeated}-{item['call_id']}")]
@@ -71,187 +86,210 @@ def decide(body: dict) -> list:
             Call("shop__look", {"id": "o2"}, "c3"),
             Call("shop__refund", {"id": "r2"}, "c4"),
         ]
-    if fresh == 4:
-        return [Call("shop__give_back", {"id": "g1"}, "c5")]
-    return [Say("All done.")]
+    return [Call("shop__give_back", {"id": "g1"}, "c5")] if fresh == 4 else [Say("All done.")]
 
 
-class Host:
-    """One host process spoken to by stream-json."""
+READS = ("c1", "c3")
+STATES = {
+    ("model_said", "after"): "proposed",
+    ("call_decided", "after"): "decided",
+    ("asked", "after"): "asked",
+    ("answered", "after"): "answered",
+    ("call_started", "after"): "started, before the send",
+    ("call_started", "during"): "sent",
+    ("call_finished", "before"): "done, its result not kept",
+    ("call_paused", "after"): "paused",
+    ("call_finished", "after"): "finished, the model not told",
+    ("compacted", "before"): "summarised, the summary not kept",
+}
 
-    def __init__(self, home: Path, *more: str) -> None:
-        command = [sys.executable, "-m", "host", "run", "--config", str(home / "servers.toml"), "--trust"]
-        command += ["--input-format", "stream-json", "--output-format", "stream-json", *more]
-        env = {**os.environ, "AGENT_HOST_HOME": str(home / "state")}
-        with (home / "stderr").open("ab") as stderr:
-            pipe = subprocess.PIPE
-            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, env=env, cwd=home)
 
-    def say(self, command: dict) -> None:
-        assert self.process.stdin is not None
+@dataclass(frozen=True)
+class Story:
+    """One life that ends at `death`, and a second that carries on."""
+
+    seed: int
+    death: Death | None
+
+    @property
+    def pause(self) -> int:
+        """Milliseconds that the server thinks, before and after it acts."""
+        return (4, 12, 20)[self.seed % 3]
+
+    @property
+    def plan(self) -> list[dict]:
+        return LONG if self.seed % 2 else SHORT
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """The state of a call in which the host died, and whether that call reads or writes."""
+        assert self.death is not None
+        kind, call, nth, when = self.death
+        when = "during" if isinstance(when, int) else when
+        state = STATES.get((kind, when), f"{when} {kind}")
+        if kind in ("asked", "answered") and call == "c5":
+            state = f"paused, {kind}"
+        if kind == "call_started" and nth > 1:
+            state += ", round 2"
+        return state, "" if not call else "read" if call in READS else "write"
+
+    def play(self, nursery: Nursery) -> list[dict]:
+        """Live, die, live on; what must be true then. Returns the log."""
+        with tempfile.TemporaryDirectory() as folder, ModelServer(decide) as model:
+            home = Path(folder)
+            self._set_up(home, model.base_url)
+            try:
+                ended = life(nursery, home, self.plan, self.death)
+                assert ended == (-9 if self.death else 0), f"it ended with {ended}"
+                if self.death:
+                    assert life(nursery, home, self.plan) == 0
+                judge(home, model)
+                return stored(home)
+            except Exception as error:
+                error.add_note(f"{self}: {(home / 'stderr').read_text()[-2000:]}")
+                raise
+
+    def _set_up(self, home: Path, base_url: str) -> None:
+        values = {
+            "base_url": base_url,
+            "python": json.dumps(sys.executable),
+            "server": json.dumps(str(HERE / "ledger_server.py")),
+            "ledger": json.dumps(str(home / "ledger")),
+            "pause": self.pause,
+            "parallel": ("false", "true")[self.seed // 2 % 2],
+        }
+        (home / "servers.toml").write_text(CONFIG.format(**values))
+
+
+def life(nursery: Nursery, home: Path, plan: list[dict], death: Death | None = None) -> int:
+    """One process: what is left of the plan, questions answered as a sensible user would. How it ended."""
+    streams = ["--input-format", "stream-json", "--output-format", "stream-json"]
+    command = ["run", "--config", str(home / "servers.toml"), "--trust", *streams]
+    if session := session_in(home):
+        command += ["--resume", session]
+    events = stored(home)
+    left = plan[sum(event["kind"] in ("user_said", "compacted") for event in events) :]
+    running = [event["kind"] for event in events if event["kind"] in ("user_said", "turn_ended")][-1:] == ["user_said"]
+    host = nursery.start(command, home, {**os.environ, "AGENT_HOST_HOME": str(home / "state")}, death)
+
+    def say(line: dict) -> None:
         with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
-            self.process.stdin.flush()
+            host.stdin.write(json.dumps(line).encode() + b"\n")
 
-    def events(self) -> Iterator[dict]:
-        """Durable events until the process ends; questions are answered as a sensible user would."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            event = json.loads(line)
-            if "seq" in event or event["kind"] == "rejected":
-                yield event
+    def go_on() -> None:
+        if left:
+            say(left.pop(0))
+        else:
+            host.stdin.close()
 
-    def react(self, event: dict) -> None:
-        if event["kind"] == "asked" and event["about"] == "form":
-            self.say(
-                {"kind": "answer", "request_id": event["request_id"], "action": "accept", "content": {"method": "card"}}
-            )
-        elif event["kind"] == "asked":
-            again = "unknown" in event["reason"]
-            action = "decline" if again else "accept"
-            self.say({"kind": "answer", "request_id": event["request_id"], "action": action})
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
-        self.close()
-
-    def close(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+    if not running:
+        go_on()
+    for line in host.stdout:
+        event = json.loads(line)
+        assert event["kind"] != "rejected", event
+        if event["kind"] == "asked":
+            say(answer(event))
+        elif event["kind"] in ENDS.values():
+            assert event.get("reason", "done") == "done", event
+            go_on()
+    for pipe in (host.stdin, host.stdout):
+        pipe.close()
+    return nursery.wait(host)
 
 
-def set_up(home: Path, base_url: str, seed: int) -> None:
-    values = {
-        "base_url": base_url,
-        "python": json.dumps(sys.executable),
-        "server": json.dumps(str(HERE / "ledger_server.py")),
-        "ledger": json.dumps(str(home / "ledger")),
-        "pause": (0, 3, 15, 40)[seed % 4],
-        "parallel": ("false", "true")[seed // 4 % 2],
-    }
-    (home / "servers.toml").write_text(CONFIG.format(**values))
+def answer(asked: dict) -> dict:
+    given = {"kind": "answer", "request_id": asked["request_id"], "action": "accept"}
+    if asked["about"] == "form":
+        return given | {"content": {"method": "card"}}
+    return given | {"action": "decline" if "unknown" in asked["reason"] else "accept"}
 
 
-def first_life(home: Path, stop_at: int | None, jitter: float) -> tuple[str, bool, int]:
-    """Run until event `stop_at` (None: to the end). Returns session, whether the turn ended, events seen."""
-    host = Host(home)
-    host.say({"kind": "say", "text": "Refund what is due."})
-    session, seen = "", 0
-    for event in host.events():
-        session, seen = event["session"], seen + 1
-        if stop_at is not None and seen >= stop_at:
-            time.sleep(jitter)
-            host.kill()
-            return session, False, seen
-        host.react(event)
-        if event["kind"] == "turn_ended":
-            assert host.process.stdin is not None
-            host.process.stdin.close()
-            assert host.process.wait(20) == 0
-            host.close()
-            return session, True, seen
-    raise AssertionError(f"the host stopped by itself: {(home / 'stderr').read_text()[-2000:]}")
+def session_in(home: Path) -> str | None:
+    return next((path.stem for path in (home / "state" / "sessions").glob("*.db")), None)
 
 
-def second_life(home: Path, session: str) -> list[dict]:
-    """Carry the session on to the end of its turn; a session that had no turn yet gets its prompt."""
-    host = Host(home, "--resume", session)
-    folded = stored(home, session)
-    if not any(event["kind"] == "user_said" for event in folded):
-        host.say({"kind": "say", "text": "Refund what is due."})
-    elif any(event["kind"] == "turn_ended" for event in folded):
-        host.say({"kind": "say", "text": "Go on."})
-    events = []
-    for event in host.events():
-        events.append(event)
-        host.react(event)
-        if event["kind"] == "turn_ended":
-            break
-    assert host.process.stdin is not None
-    host.process.stdin.close()
-    code = host.process.wait(20)
-    host.close()
-    assert code == 0, (code, (home / "stderr").read_text()[-2000:])
-    assert events and events[-1]["reason"] == "done", (events, (home / "stderr").read_text()[-2000:])
-    return events
-
-
-def stored(home: Path, session: str) -> list[dict]:
+def stored(home: Path) -> list[dict]:
     """The log as it lies on the disk."""
-    return [{"kind": row.kind, **json.loads(row.body)} for row in read_log(home / "state", session)]
+    session = session_in(home)
+    rows = read_log(home / "state", session) if session else []
+    return [{"kind": row.kind, **json.loads(row.body)} for row in rows]
 
 
-def judge(home: Path, session: str) -> None:
+def judge(home: Path, model: ModelServer) -> None:
     """What must be true at the end of any such story."""
-    _, damages = verify(home / "state", session)
+    _, damages = verify(home / "state")
     assert damages == [], damages
     lines = (home / "ledger").read_text().splitlines() if (home / "ledger").exists() else []
     effects = Counter(line for line in lines if not line.startswith("look"))
     assert all(count == 1 for count in effects.values()), effects
-    events = stored(home, session)
+    events = stored(home)
     ends = Counter(event["call_id"] for event in events if event["kind"] == "call_finished")
     assert all(count == 1 for count in ends.values()), ends
     outcomes = {event["call_id"]: event["outcome"] for event in events if event["kind"] == "call_finished"}
     started = {event["call_id"]: event for event in events if event["kind"] == "call_started"}
+    said: dict[str, set[str]] = defaultdict(set)
     for id, event in started.items():
         effect = f"{event['remote_name']} {event['arguments']['id']}"
-        if outcomes[id] == "ok":
-            assert effect in lines, (effect, lines)
+        said[effect].add(outcomes[id])
+        assert outcomes[id] != "ok" or effect in lines, (effect, lines)
+        assert event["remote_name"] != "look" or outcomes[id] == "ok", "a read is run again"
     for effect in effects:
-        said = [
-            outcomes[id]
-            for id, event in started.items()
-            if effect == f"{event['remote_name']} {event['arguments']['id']}"
-        ]
-        assert said and set(said) <= {"ok", "unknown"}, (effect, said)
+        assert said[effect] and said[effect] <= {"ok", "unknown"}, (effect, said)
+    requests = [json.dumps(body["input"]) for body in model.requests]
+    for id in (id for id, outcome in outcomes.items() if outcome == "unknown"):
+        assert any(id in request and LOST in request for request in requests), f"the model was not told of {id}"
+        twins = [event for event in events if event["kind"] == "asked" and "again" in (event.get("call_id") or "")]
+        same = [t for t in twins if t["arguments"] == started[id]["arguments"]]
+        assert same, f"nobody was asked before {id} was called again"
+        assert all("unknown" in t["reason"] and outcomes[t["call_id"]] == "declined" for t in same), same
 
 
-def story(seed: int, stop_at: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, ModelServer(decide) as model:
-        home = Path(folder)
-        set_up(home, model.base_url, seed)
-        jitter = random.Random(seed * 1000 + stop_at).choice((0, 0, 0.002, 0.01, 0.03))
-        session, ended, _ = first_life(home, stop_at, jitter)
-        try:
-            if not ended:
-                second_life(home, session)
-            judge(home, session)
-        except Exception as error:
-            error.add_note(f"seed {seed}, killed after event {stop_at}")
-            raise
+def deaths(events: Iterable[dict], pause: int, chance: random.Random) -> list[Death]:
+    """Every moment of an undisturbed run at which a host can die."""
+    moments, found = Moments(), []
+    for event in events:
+        kind, call, nth = moments.name(event["kind"], event)
+        found.append(Death(kind, call, nth, "after"))
+        if kind == "call_started":
+            found.append(Death(kind, call, nth, chance.randint(0, 2 * pause + 3)))
+        if kind in ("call_finished", "compacted"):
+            found.append(Death(kind, call, nth, "before"))
+    return found
 
 
-def length(seed: int) -> int:
-    """How many events the undisturbed run has."""
-    with tempfile.TemporaryDirectory() as folder, ModelServer(decide) as model:
-        home = Path(folder)
-        set_up(home, model.base_url, seed)
-        session, ended, seen = first_life(home, None, 0)
-        assert ended
-        judge(home, session)
-        return seen
-
-
-def sweep(seed: int, workers: int = 2) -> int:
-    """Kill after each event of the run of this seed; how many kills that were."""
-    events = length(seed)
+def sweep(seed: int, nursery: Nursery, workers: int = 3) -> list[tuple[Story, list[dict]]]:
+    """Die at each moment of the run of this seed; the stories and how their logs ended."""
+    undisturbed = Story(seed, None)
+    moments = deaths(undisturbed.play(nursery), undisturbed.pause, random.Random(seed))
+    stories = [Story(seed, death) for death in moments]
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(partial(story, seed), range(1, events + 1)))
-    return events
+        return list(zip(stories, pool.map(lambda story: story.play(nursery), stories), strict=True))
+
+
+def table(played: Iterable[tuple[Story, list[dict]]]) -> str:
+    """A line for each state of a call, and how often it ended how."""
+    kills: Counter[tuple[str, str]] = Counter()
+    unknown: Counter[tuple[str, str]] = Counter()
+    for story, log in played:
+        kills[story.state] += 1
+        unknown[story.state] += any(event.get("outcome") == "unknown" for event in log)
+    lines = [f"{'state in which the host was killed':36} {'call':6} {'kills':>6} {'unknown, said':>14}"]
+    lines += [
+        f"{state:36} {effect:6} {n:6} {unknown[state, effect]:14}" for (state, effect), n in sorted(kills.items())
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args()
-    began, kills = time.monotonic(), 0
-    for seed in range(options.seeds):
-        kills += sweep(seed)
-        print(f"seed {seed}: {kills} kills so far, nothing twice, no log damaged", flush=True)
-    print(f"{kills} kills in {time.monotonic() - began:.0f} s: 0 effects twice, 0 logs damaged")
+    began, played = time.monotonic(), []
+    with Nursery() as nursery:
+        for seed in range(options.seeds):
+            played += sweep(seed, nursery)
+            print(f"seed {seed}: {len(played)} kills so far, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"\n{table(played)}\n\n{len(played)} kills: 0 effects twice, 0 logs damaged, every unknown was said")
 
 
 if __name__ == "__main__":
