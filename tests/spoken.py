@@ -7,6 +7,7 @@ A wire is a module with `PATH`, `sse(parts, number, model)`, `whole(parts, numbe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,11 @@ def pieces(text: str, size: int = 7) -> Iterator[str]:
 def written(call: Call) -> str:
     """The text of a call's arguments."""
     return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments, ensure_ascii=False)
+
+
+def unframed(output: str) -> str:
+    """A result's words without the frame in which the host hands them on."""
+    return re.sub(r'<mcp-data server="[^"]*" from="[^"]*">\n|\n</mcp-data>', "", output)
 
 
 def ending(parts: Sequence[Part]) -> End | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from host.core.frame import beginning
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import Blob, Message, Opaque, Part, Text, ToolCall, ToolResult
 
@@ -146,8 +147,8 @@ def _aside(result: ToolResult) -> ToolResult:
     texts = [part.text for part in result.content if isinstance(part, Text)]
     if not result.handle or (len(texts) == len(result.content) and sum(map(len, texts)) <= SHORT):
         return result
-    beginning = texts[0][:BEGINNING] if texts else ""
-    return replace(result, content=(Text(SET_ASIDE.format(beginning=beginning, handle=result.handle)),))
+    kept = beginning(texts[0], BEGINNING) if texts else ""
+    return replace(result, content=(Text(SET_ASIDE.format(beginning=kept, handle=result.handle)),))
 
 
 def gain(messages: Iterable[Message], cleared: int, through: int) -> int:

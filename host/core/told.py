@@ -1,4 +1,5 @@
-"""What the model is told of a call's end: the server's words where there are some, else one of these sentences."""
+"""What the model is told of a call's end: the server's words in their frame, where there are some, else one of these
+sentences, which stand outside of it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from host.core import events as ev
+from host.core.frame import framed
 from host.core.loops import TOLD
 from host.core.outline import Outline, Rest, Shown, outlined, read
 from host.core.types import Blob, Text, ToolCall, ToolResult, canonical
@@ -56,7 +58,7 @@ def told(
     sentence = ending(finished, call)
     if sentence:
         parts.append(Text(sentence))
-    parts += capped(parts_of(finished), limit * CHARS_PER_TOKEN, handle)
+    parts += capped(parts_of(finished), limit * CHARS_PER_TOKEN, handle, call)
     if not parts:
         parts.append(Text(NO_OUTPUT))
     if times >= TOLD:
@@ -85,9 +87,10 @@ def parts_of(finished: ev.CallFinished) -> Sequence[Shown]:
 
 
 def content_parts(content: tuple[ev.Json, ...], structured: Any) -> list[Text | Blob]:
-    """MCP content blocks as parts; structured content follows unless a text block says the same."""
+    """MCP content blocks as parts; structured content follows unless the texts say the same."""
     parts: list[Text | Blob] = [part for block in content if (part := _block(block)) is not None]
-    if structured is not None and not any(_same(part, structured) for part in parts):
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    if structured is not None and not _says(texts, structured):
         parts.append(Text(json.dumps(structured, ensure_ascii=False)))
     return parts
 
@@ -111,28 +114,49 @@ def _block(block: ev.Json) -> Text | Blob | None:
             return Text(f"[content of type {other!r}, not shown]")
 
 
-def _same(part: Text | Blob, structured: Any) -> bool:
-    if not isinstance(part, Text):
-        return False
+def _says(texts: Sequence[str], structured: Any) -> bool:
+    """Whether the texts say all of it already. SDKs put what is no object into `{"result": …}`, and write a list as a
+    text for each item."""
+    bare = structured["result"] if isinstance(structured, Mapping) and set(structured) == {"result"} else structured
+    if any(_reads(text, value) for text in texts for value in (structured, bare)):
+        return True
+    items = bare if texts and isinstance(bare, list) and len(bare) == len(texts) else None
+    return items is not None and all(map(_reads, texts, items))
+
+
+def _reads(text: str, value: Any) -> bool:
+    if isinstance(value, str) and text == value:
+        return True
     try:
-        return bool(json.loads(part.text) == structured)
+        return bool(json.loads(text) == value)
     except (ValueError, RecursionError):
         return False
 
 
-def capped(parts: Sequence[Shown], limit: int, handle: str) -> list[Text | Blob]:
+def capped(parts: Sequence[Shown], limit: int, handle: str, call: ToolCall) -> list[Text | Blob]:
     """Keep `limit` characters of text in all; a text that does not fit keeps its head and tail, its shape, and a
     handle, which names it by its place among the parts of the content."""
     kept: list[Text | Blob] = []
     for number, part in enumerate(outlined(parts, limit)):
         match part:
             case Text():
-                kept.append(part)
+                kept.append(Text(in_frame(part.text, call)))
                 limit -= len(part.text)
             case Blob():
                 kept.append(part)
             case Outline():
-                kept.append(Text(part.shown(limit, f"{handle}.{number}")))
+                kept.append(Text(in_frame(part.shown(limit, f"{handle}.{number}"), call)))
             case Rest():
                 kept.append(Text(part.shown(handle)))
     return kept
+
+
+def in_frame(text: str, call: ToolCall) -> str:
+    """The words of a result in the frame that names where they come from; a search's are the host's own."""
+    match call.name:
+        case "host__search_tools":
+            return text
+        case "host__read_resource":
+            return framed(text, str(call.arguments.get("server")), f"resource {call.arguments.get('uri')}")
+        case name:
+            return framed(text, name.partition("__")[0], f"tool {name}")

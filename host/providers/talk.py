@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from host.core.frame import unframed
 from host.core.told import ENDINGS
 from host.core.types import Message, Text, ToolCall, ToolResult
 from host.providers.recording import Outcome
@@ -100,7 +101,7 @@ def results(messages: Sequence[Message]) -> dict[str, Any]:
 
 def value_of(result: ToolResult) -> Any:
     """The last text that is a JSON object or list (structured content stands last), else the text itself."""
-    texts = [part.text for part in result.content if isinstance(part, Text)]
+    texts = words(result)
     for candidate in reversed(texts):
         try:
             value = json.loads(candidate)
@@ -115,14 +116,20 @@ def ended(result: ToolResult) -> Ended:
     """How a call ended, told from the words the model is given for it."""
     if not result.is_error:
         return Ended("ok", "")
-    texts = [part.text for part in result.content if isinstance(part, Text)]
+    own = [part.text for part in result.content if isinstance(part, Text) and unframed(part.text) is None]
     for cause, template in ENDINGS.items():
-        for words in texts:
-            if match := re.fullmatch(_pattern(template), words, re.DOTALL):
+        for sentence in own:
+            if match := re.fullmatch(_pattern(template), sentence, re.DOTALL):
                 groups = match.groupdict(default="")
                 reason = groups.get("reason") or groups.get("said", "").removeprefix(" They said: ")
-                return Ended(_OUTCOMES[cause], reason or NO_REASON) if cause in _OUTCOMES else Ended("error", words)
-    return Ended("error", " ".join(texts) or NO_REASON)
+                return Ended(_OUTCOMES[cause], reason or NO_REASON) if cause in _OUTCOMES else Ended("error", sentence)
+    return Ended("error", " ".join(words(result)) or NO_REASON)
+
+
+def words(result: ToolResult) -> list[str]:
+    """The texts of a result without their frames."""
+    texts = [part.text for part in result.content if isinstance(part, Text)]
+    return [text if (inside := unframed(text)) is None else inside for text in texts]
 
 
 def _pattern(template: str) -> str:

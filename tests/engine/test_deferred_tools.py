@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_server import Call, ModelServer, Say
+from spoken import unframed
 
 from host.core import events as ev
 from host.core.catalog import definition_digest, tokens
@@ -63,7 +64,7 @@ def names(body):
 
 
 def outputs(body):
-    return [item["output"] for item in body["input"] if item.get("type") == "function_call_output"]
+    return [unframed(item["output"]) for item in body["input"] if item.get("type") == "function_call_output"]
 
 
 def turns(*steps):

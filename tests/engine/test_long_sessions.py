@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.lowlevel import checkpoint
 from pairing import check_messages
+from spoken import unframed
 
 from host.core import events as ev
 from host.core.context import weight
@@ -135,7 +136,12 @@ def events(session, kind):
 
 
 def results(messages):
-    return ["".join(part.text for part in result.content) for m in messages if m.role == "tool" for result in m.parts]
+    return [
+        unframed("".join(part.text for part in result.content))
+        for m in messages
+        if m.role == "tool"
+        for result in m.parts
+    ]
 
 
 def run(main, *arguments):

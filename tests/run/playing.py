@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from model_server import ModelServer, script
+from spoken import unframed
 
 from host.core import events as ev
 from host.store.log import read_log, verify
@@ -48,8 +49,8 @@ def outputs(body):
 
 
 def words(output):
-    """A call's output as one text."""
-    return output if isinstance(output, str) else "".join(part.get("text", "") for part in output)
+    """A call's output as one text, without its frame."""
+    return unframed(output if isinstance(output, str) else "".join(part.get("text", "") for part in output))
 
 
 class Home:

@@ -7,6 +7,7 @@ import pytest
 
 from host.core.errors import HostError
 from host.core.events import CallFinished, encode
+from host.core.frame import unframed
 from host.core.schema import arguments_problem
 from host.core.source import Round
 from host.core.told import told
@@ -128,8 +129,10 @@ def test_a_resource_is_read_at_its_server():
     result, _ = use("host__read_resource", arguments, resources=resources)
     assert asked == [("kb", "kb://article/1")]
     assert result.content[0]["resource"]["text"] == "the article"
-    shown = told(CallFinished("c", "ok", False, result.content), ToolCall("c", "x", {}), None, 99, "r1")
-    assert shown.content[0].text == "[resource kb://article/1]\nthe article"
+    shown = told(
+        CallFinished("c", "ok", False, result.content), ToolCall("c", "host__read_resource", arguments), None, 99, "r1"
+    )
+    assert unframed(shown.content[0].text) == "[resource kb://article/1]\nthe article"
     result, text = use("host__read_resource", arguments)
     assert result.is_error
     assert text == "no server named 'kb'"

@@ -8,6 +8,7 @@ from serving import call, lean, run, serving
 from web import web
 
 from host.core import events as ev
+from host.core.frame import unframed
 from host.core.told import told
 from host.core.types import CallResult, Large, ToolCall
 from host.servers.large import LARGE, apart
@@ -35,7 +36,8 @@ def shown(result, limit=8000):
     finished = ev.CallFinished(
         "c", result.outcome, result.is_error, cause=result.cause, reason=result.reason, outline=result.large.outline
     )
-    return [part.text for part in told(finished, ToolCall("c", "lean__x", {}), None, limit, "r9").content]
+    texts = [part.text for part in told(finished, ToolCall("c", "lean__x", {}), None, limit, "r9").content]
+    return [unframed(text) or text for text in texts]
 
 
 @ERAS
