@@ -24,7 +24,7 @@ SHORT = 600
 """Characters up to which a result is not worth setting aside."""
 PICTURE = 1_500
 OVERHEAD = 8
-BEGINNING = 200
+BEGINNING = 120
 SET_ASIDE = """{beginning}…
 [This result was set aside to make room. Read it again with host__read_result(handle="{handle}.0").]"""
 _OVERFLOW = re.compile(
