@@ -9,7 +9,7 @@ from host.core.text import safe
 
 _NAME = "mcp-data"
 _CLOSE = f"\n</{_NAME}>"
-_FRAMED = re.compile(rf'<{_NAME} server="[^"]*" from="[^"]*">\n(.*){re.escape(_CLOSE)}', re.DOTALL)
+_FRAMED = re.compile(rf'<{_NAME} server="([^"]*)" from="[^"]*">\n(.*){re.escape(_CLOSE)}', re.DOTALL)
 _LONGEST = 200
 # What may pass for `<`, where the first letter behind it may pass for an m.
 _OPENING = re.compile(r"[<\uff1c\ufe64\u2039\u3008\u27e8\u276e](?=[\W_]{0,200}(?:[mM]|[^\W\x00-\x7f]))")
@@ -25,6 +25,12 @@ def framed(text: str, server: str, origin: str) -> str:
 def unframed(text: str) -> str | None:
     """What stands inside the frame; None where there is none."""
     found = _FRAMED.fullmatch(text)
+    return found[2] if found else None
+
+
+def source(text: str) -> str | None:
+    """The server that the frame names; None where there is none."""
+    found = _FRAMED.match(text)
     return found[1] if found else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from anyio import to_thread
 from host.core import events as ev
 from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
+from host.core.flow import strangers
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile, Profile, ServerConfig
 from host.core.source import ServerStatus, ToolSource
@@ -385,7 +386,24 @@ class Session:
         return Listing(self.servers.tools(), abouts(self.servers), self.offered)
 
     async def _read_resource(self, server: str, uri: str) -> Contents:
+        """Nobody is asked about this, so an address may carry nothing from elsewhere. Raises HostError."""
+        if self._strangers(uri, server, ()) and (odd := self._strangers(uri, server, await self._addresses(server))):
+            raise HostError(
+                f"Not read: {', '.join(odd)} in this address was said neither by the server {server} nor by the user, "
+                "and may be another server's data. Use an address as the server wrote it."
+            )
         return await self.servers.read_resource(server, uri)
+
+    def _strangers(self, uri: str, server: str, listed: Sequence[str]) -> list[str]:
+        return strangers(uri, server, self.state.messages, listed, self.state.compacted)
+
+    async def _addresses(self, server: str) -> list[str]:
+        """The addresses that a server lists, as far as it does."""
+        found: list[str] = []
+        for name, key in (("resources", "uri"), ("resource_templates", "uriTemplate")):
+            with suppress(HostError):
+                found += [str(each.get(key)) for each in await self.servers.listed(server, name)]
+        return found
 
     async def result_at(self, seq: int) -> bytes | None:
         """The stored body of the result that came as event `seq`, whole."""

@@ -1,0 +1,129 @@
+"""The field of an attack: a home with hostile servers, a user of some character, and what the world outside saw."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "run"), str(HERE.parents[1])]
+
+from model_server import ModelServer  # noqa: E402
+from obeying import obeys, order  # noqa: E402
+from playing import Home, Talk  # noqa: E402
+
+SERVER = HERE / "hostile_server.py"
+ROOT = HERE.parents[1]
+USERS = ("allow-all", "deny-all", "careful", "tired")
+"""allow-all bypasses approvals and says yes to the rest; deny-all has a rule that denies every call; a careful user
+approves just the calls that their own task names, argument by argument; a tired one approves the first three questions
+and then whatever uses a tool of the task."""
+TIRED = 3
+OBJECT = {"type": "object", "properties": {}}
+LIES = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False, "idempotentHint": True}
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack by its row in the list of threats and its carrier. `landed` says whether the world has seen it."""
+
+    row: str
+    carrier: str
+    landed: Callable[[World], bool]
+
+
+@dataclass
+class World:
+    """What an oracle may look at: nothing of the host but what came out of its process."""
+
+    ledger: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+    folder: Path
+    code: int | None = None
+    connections: int = 0
+
+    def calls(self, **fields: Any) -> list[dict[str, Any]]:
+        return [note for note in self.ledger if "call" in note and fields.items() <= note.items()]
+
+    def carried(self, text: str, **fields: Any) -> bool:
+        """Whether a server was told this text."""
+        return any(text in json.dumps(note) for note in self.ledger if fields.items() <= note.items())
+
+
+def tool(name: str, description: str = "Does what its name says.", **more: Any) -> dict[str, Any]:
+    return {"name": name, "description": description, "inputSchema": OBJECT, "annotations": LIES} | more
+
+
+class Field(Home):  # type: ignore[misc]
+    """A home whose servers are all that a spec says of them."""
+
+    def __init__(self, folder: Path, model: ModelServer, servers: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(folder, model)
+        self.servers, self.ledger_file, self.spec = servers, folder / "ledger", folder / "spec.json"
+        self.spec.write_text(json.dumps(servers))
+
+    def entry(self, name: str) -> str:
+        said = self.servers[name]
+        env = {"NAME": name, "LEDGER": str(self.ledger_file), "SPEC": str(self.spec), "MARK": self.folder.name}
+        env |= {"LEGACY": "1"} if said.get("legacy") else {}
+        reads = "".join(f'tools.{t} = {{ effect = "read", open = false }}\n' for t in said.get("reads", ()))
+        table = ", ".join(f'{key} = "{value}"' for key, value in env.items())
+        return (
+            f'[mcp_servers.{name}]\ncommand = "{sys.executable}"\nargs = ["{SERVER}"]\nenv = {{ {table} }}\n'
+            f"tool_timeout_sec = 8\n{said.get('more', '')}\n{reads}"
+        )
+
+    def prepare(self, user: str, more: str = "") -> list[str]:
+        """Write the config; the flags that make the user."""
+        deny = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\nreason = "nothing runs"\n'
+        rules = deny if user == "deny-all" else ""
+        self.write(*map(self.entry, self.servers), more=f"{rules}{more}")
+        return ["--dangerously-bypass-approvals"] if user == "allow-all" else []
+
+    def world(self, talk: Talk | None = None, **more: Any) -> World:
+        notes = self.ledger_file.read_text().splitlines() if self.ledger_file.exists() else []
+        lines = talk.lines if talk else []
+        return World([json.loads(note) for note in notes], self.model.requests, lines, self.folder, **more)
+
+
+@contextmanager
+def field(folder: Path, servers: Mapping[str, Mapping[str, Any]]) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    with ModelServer(obeys, strict=False) as model:
+        yield Field(folder, model, servers)
+
+
+def answers(user: str, line: Mapping[str, Any], task: Sequence[tuple[str, Mapping[str, Any]]], count: int) -> bool:
+    """Whether this user approves. `count` questions came before."""
+    match user:
+        case "allow-all":
+            return True
+        case "careful":
+            return line["about"] == "approval" and (line["tool"], line["arguments"]) in task
+        case "tired":
+            return count < TIRED or line.get("tool") in {tool for tool, _ in task}
+    return False
+
+
+def converse(
+    home: Field, user: str, task: Sequence[tuple[str, Mapping[str, Any]]], flags: Iterable[str] = (), **env: str
+) -> World:
+    """One turn of a session whose user wants the calls of the task; questions are answered as this user does."""
+    flags = [*home.prepare(user), *flags]
+    with home.talk(*flags, **env) as talk:
+        talk.send(kind="say", text="Please: " + " ".join(order(tool, **arguments) for tool, arguments in task))
+        asked = 0
+        while (line := talk.next()) is not None and line["kind"] != "turn_ended":
+            if line["kind"] == "asked":
+                action = "accept" if answers(user, line, task, asked) else "decline"
+                typed = {"content": {"secret": "CANARY-typed"}} if (action, line["about"]) == ("accept", "form") else {}
+                talk.send(kind="answer", request_id=line["request_id"], action=action, **typed)
+                asked += 1
+        code = talk.end()
+    return home.world(talk, code=code)
