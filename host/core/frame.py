@@ -17,7 +17,7 @@ _ALIKE = str.maketrans("\u043c\u0441\u0440\u0501\u0430\u0442\u03b1\u03c4", "mcpd
 
 
 def framed(text: str, server: str, origin: str) -> str:
-    """The text verbatim inside the frame that names its server and what it came from, such as `tool crm__find`,
+    """The text verbatim inside the frame that names its server and what it came from, such as `tool shop__find`,
     `resource kb://article/1`, `prompt greet` or `instructions`. What imitates the frame is escaped."""
     return f'<{_NAME} server="{_named(server)}" from="{_named(origin)}">\n{_escaped(text)}{_CLOSE}'
 
