@@ -232,7 +232,8 @@ class Connection:
     ) -> CallResult | InputRequired:
         """One round. Whoever cancels it, or the deadline, makes the server get one `notifications/cancelled`."""
         self.process.wire.limit = round.limit
-        own = self._config.tools.get(spec.remote_name, ToolSettings()).timeout
+        name = spec.remote_name
+        own = self._config.tools.get(name, ToolSettings()).timeout
         patience = Patience(own or self._config.tool_timeout)
 
         async def moved(done: float, total: float | None, message: str | None) -> None:
@@ -249,7 +250,8 @@ class Connection:
         except Exception as error:
             # The SDK could not send it or could not read the reply; the call fails, the connection stays.
             return CallResult("error", is_error=True, cause="bad_result", reason=words(error))
-        return CallResult("error", is_error=True, cause="timeout", reason=f"no answer within {patience.seconds:g} s")
+        key = "tool_timeout_sec" if own is None else f"tools.{name}.timeout_sec"
+        return CallResult("error", is_error=True, cause="timeout", reason=f"{patience.reason}; {key} gives it longer")
 
     async def _failed(self, error: MCPError) -> CallResult:
         """An error reply, or the end of the connection, which the SDK reports in the same way."""

@@ -17,12 +17,21 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._moved = False
         self._last = anyio.current_time() + CAP * seconds
         self._asking = 0
         self._since = self._left = 0.0
         self.scope = anyio.CancelScope(deadline=anyio.current_time() + seconds)
 
+    @property
+    def reason(self) -> str:
+        """Why it ended, once it has."""
+        if self._moved and anyio.current_time() >= self._last:
+            return f"not done after {CAP * self.seconds:g} s, though it told of progress"
+        return f"no answer within {self.seconds:g} s"
+
     def moved(self) -> None:
+        self._moved = True
         if not self._asking:
             self.scope.deadline = min(anyio.current_time() + self.seconds, self._last)
 

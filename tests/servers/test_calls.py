@@ -252,7 +252,11 @@ def test_a_timeout_cancels_once_and_the_server_lives(era, tmp_path):
         async with serving(lean(era, env={"LEDGER": str(wrote)}, tools=quick)) as servers:
             await servers.settled()
             late = await call(servers, "lean__hang")
-            assert (late.outcome, late.cause, late.reason) == ("error", "timeout", "no answer within 0.3 s")
+            assert (late.outcome, late.cause, late.reason) == (
+                "error",
+                "timeout",
+                "no answer within 0.3 s; tools.hang.timeout_sec gives it longer",
+            )
             assert (await call(servers, "lean__add", {"a": 1, "b": 1})).outcome == "ok"
             (request,) = [r for r in ledger(wrote, "tools/call") if r["params"]["name"] == "hang"]
             (cancelled,) = ledger(wrote, "notifications/cancelled")

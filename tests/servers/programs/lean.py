@@ -52,12 +52,15 @@ TOOLS = [
     *[tool(name) for name in ("env", "echo", "ask", "crash", "hang", "slow", "big", "broken", "odd", "fail")],
     tool("rows", outputSchema={"type": "object", "properties": {"sum": {"type": "integer"}}}),
     *[tool(name) for name in ("texts", "image", "late_id")],
+    *[tool(name) for name in ("kinds", "strange", "pings", "hangup")],
     *[tool(name) for name in ("grow", "noise", "pid", "error", "raw", "meta", "chatty")],
 ]
 
 
 def listing():
     more = [tool(f"grown{n}") for n in range(NOW["grown"])]
+    if "wide" in TRAITS:
+        more += [tool(f"wide{n}") | {"description": "It is a tool of many. " * 50} for n in range(250)]
     if "bad_tool" in TRAITS:
         more += [tool("odd_schema") | {"inputSchema": {"type": "string"}}, {"name": "no_schema"}]
         more += [tool("empty_schema") | {"inputSchema": {}}, tool("no_type") | {"inputSchema": {"properties": {}}}]
@@ -84,6 +87,27 @@ def on_list(id, params):
         reply(id, tools=listing() if "cursor" not in params else [], nextCursor="again")
         return
     reply(id, tools=listing())
+
+
+KINDS = [
+    {"type": "text", "text": "words"},
+    {"type": "image", "mimeType": "image/png", "data": "AAAA"},
+    {"type": "audio", "mimeType": "audio/wav", "data": "AAAA"},
+    {"type": "resource_link", "uri": "note://one", "name": "one"},
+    {"type": "resource", "resource": {"uri": "note://two", "mimeType": "text/plain", "text": "two"}},
+]
+
+
+def ping_back(id):
+    """Ask the host what it must answer, and what it does not know; tell what it said."""
+    said = []
+    for number, method in enumerate(("ping", "roots/list", "no/such/method")):
+        asked = f"e{id}.{number}"
+        answers[asked] = threading.Event()
+        send(id=asked, method=method)
+        answers[asked].wait()
+        said.append(answers["r" + asked[1:]])
+    text(id, json.dumps(said))
 
 
 def ask_legacy(id, arguments):
@@ -132,7 +156,7 @@ def on_call(id, params):
             pass
         case "slow":
             token = params["_meta"]["progressToken"]
-            for step in range(4):
+            for step in range(arguments.get("steps", 4)):
                 time.sleep(arguments["pause"])
                 send(
                     method="notifications/progress", params={"progressToken": token, "progress": step, "message": "on"}
@@ -156,6 +180,16 @@ def on_call(id, params):
         case "broken":
             head = f'{{"jsonrpc":"2.0","id":{id},"result":{{"x":'.encode()
             write({"utf8": head + b'"\xff"}}', "deep": head + b"[" * 50000 + b"]" * 50000 + b"}}"}[arguments["how"]])
+        case "kinds":
+            reply(id, content=KINDS)
+        case "strange":
+            reply(id, resultType="deferred", content=[])
+        case "pings":
+            threading.Thread(target=ping_back, args=(id,), daemon=True).start()
+        case "hangup":
+            reply(NOW["subscription"])
+            NOW["grown"] += 1
+            text(id, "no more news")
         case "odd":
             reply(id, content=[{"type": "hologram", "beam": 1}, {"type": "text", "text": "plain"}])
         case "fail":
@@ -237,7 +271,7 @@ for line in sys.stdin.buffer:
     message = json.loads(line)
     if "method" not in message:
         key = str(message["id"])[1:]
-        answers[f"r{key}"] = message.get("result") or message.get("error")
+        answers[f"r{key}"] = message.get("result", message.get("error"))
         answers[f"e{key}"].set()
     elif "id" in message:
         on_request(message["id"], message["method"], message.get("params", {}))
