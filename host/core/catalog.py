@@ -84,9 +84,24 @@ def definition_digest(
     output_schema: Mapping[str, Any] | None,
     annotations: Mapping[str, Any],
 ) -> str:
-    """What a tool is: any change of its definition changes this, the order of keys does not."""
-    text = canonical([name, title, description, input_schema, output_schema, annotations])
+    """What a tool is: any change of its definition changes this; the order of keys does not, nor in which header an
+    argument is sent along."""
+    text = canonical([name, title, description, unmirrored(input_schema), output_schema, annotations])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def unmirrored(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A schema without what it says of headers: how an argument travels, not what it is."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return schema
+    plain = {
+        name: unmirrored({key: value for key, value in each.items() if key != "x-mcp-header"})
+        if isinstance(each, Mapping)
+        else each
+        for name, each in properties.items()
+    }
+    return {**schema, "properties": plain}
 
 
 def tokens(spec: ToolSpec) -> int:

@@ -216,7 +216,8 @@ class Supervisor:
         self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
     ) -> CallResult | InputRequired:
         """One round at the live server; one that is starting is waited for. A call that a server never got, because
-        it had forgotten us or was away, is sent once more when it is back."""
+        it had forgotten us or was away, is sent once more when it is back; one that it refused for its headers, when
+        the tool was listed anew and is still the same."""
         result: CallResult | InputRequired | None = None
         for _ in range(2):
             connection = await self._ready()
@@ -227,8 +228,8 @@ class Supervisor:
                 reason = self.quarantined.get(spec.remote_name) or "it was taken away or has another definition now"
                 return CallResult("error", is_error=True, cause="definition_changed", reason=reason)
             result = await connection.call(spec, arguments, round, progress, ask)
-            again = isinstance(result, CallResult) and result.cause == "server_down"
-            if not (again and connection.process.forgot):
+            cause = result.cause if isinstance(result, CallResult) else None
+            if cause != "definition_changed" and not (cause == "server_down" and connection.process.forgot):
                 return result
         reason = self.status.detail or f"it is {self.status.state}"
         return result or CallResult("error", is_error=True, cause="server_down", reason=reason)

@@ -249,3 +249,17 @@ def test_a_listening_stream_that_the_server_closes_is_not_opened_each_second():
                 assert len([one for one in server.received if one.method == "GET"]) <= 3
 
     run(main)
+
+
+@pytest.mark.parametrize(("wants", "outcome", "sent"), [("Mcp-Param-To2", "ok", 2), ("Mcp-Param-To9", "error", 2)])
+def test_a_call_refused_for_its_headers_is_sent_once_more_with_those_of_a_new_listing(wants, outcome, sent):
+    async def main():
+        with web("modern", "mirror", wants=wants) as server:
+            async with serving(server.config()) as servers:
+                await servers.settled()
+                result = await call(servers, "lean__tell", {"to": "ann"})
+                assert (result.outcome, len(server.asked("tools/call"))) == (outcome, sent)
+                assert len({one.body["id"] for one in server.asked("tools/call")}) == sent
+                assert [one.headers.get("mcp-param-to2") for one in server.asked("tools/call")] == [None, "ann"]
+
+    run(main)

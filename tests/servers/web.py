@@ -34,13 +34,15 @@ class Received:
 @dataclass
 class Web:
     """`traits` of its own: json (no event streams), no_get, short_get (closes it at once), cut (breaks calls off),
-    html (a gateway's error page), gzip, elsewhere (redirects), huge. All others are lean.py's."""
+    html (a gateway's error page), gzip, elsewhere (redirects), huge. All others are lean.py's. `wants` is a header
+    that calls must have."""
 
     era: str
     traits: tuple[str, ...] = ()
     received: list[Received] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
     token: str | None = None
+    wants: str | None = None
     issuer: Issuer | None = None
     env: dict[str, str] = field(default_factory=dict)
     program: Path = LEAN
@@ -215,6 +217,11 @@ class Talk(BaseHTTPRequestHandler):
         traits, call = self.owner.traits, message.get("method") == "tools/call"
         if "elsewhere" in traits:
             self._answer(307, Location="http://localhost:1/mcp")
+        elif call and self.owner.wants and self.owner.wants not in self.headers:
+            error = {"code": -32020, "message": "the headers are not as the tool says"}
+            said = {"jsonrpc": "2.0", "id": message["id"], "error": error}
+            self._answer(400, json.dumps(said).encode())
+            return True
         elif "html" in traits and call:
             self._answer(503, b"<html>come back later</html>", "text/html")
         elif "gzip" in traits and call:

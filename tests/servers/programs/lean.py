@@ -19,7 +19,7 @@ MODERN = ERA == "modern"
 LOCK = threading.Lock()
 STATE = 'opaque "state"\u00e9 \\ \u2028 {"a":1}  '
 answers = {}
-NOW = {"grown": 0, "subscription": None}
+NOW = {"grown": 0, "subscription": None, "listed": 0}
 
 
 def write(line):
@@ -67,6 +67,9 @@ def listing():
         more += [
             tool("deep") | {"inputSchema": {"type": "object", "properties": {"a": {"$ref": "http://x.invalid/s"}}}}
         ]
+    if "mirror" in TRAITS:
+        NOW["listed"] += 1
+        more += [tool("tell", {"to": {"type": "string", "x-mcp-header": f"To{NOW['listed']}"}})]
     return TOOLS + more
 
 
@@ -141,7 +144,7 @@ def on_call(id, params):
             text(id, "done", structuredContent={"sum": "many"})
         case "env":
             text(id, json.dumps(dict(os.environ)))
-        case "echo":
+        case "echo" | "tell":
             text(id, "echoed", structuredContent=arguments)
         case "meta":
             text(id, json.dumps(params.get("_meta", {})))
