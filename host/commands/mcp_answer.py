@@ -24,6 +24,14 @@ def answer(asked: ev.Asked) -> ev.Answer:
         case "url":
             show(f"{asked.server} wants you to open an address: {asked.message or ''}", f"  {asked.url}")
             return ev.Answer("accept" if yes("Did you open it?") else "decline", asked.request_id)
+        case "sign_in":
+            show(f"{asked.server} wants you to {asked.message or 'sign in'}:", f"  {asked.url}")
+            sys.stderr.write("Press Enter when you have, or paste the address it ended at; n declines: ")
+            sys.stderr.flush()
+            line = sys.stdin.readline()
+            if not line or line.strip().lower() in ("n", "no"):
+                return ev.Answer("decline", asked.request_id)
+            return ev.Answer("accept", asked.request_id, content={"address": line.strip()} if line.strip() else None)
         case "form":
             content = form(asked)
             return ev.Answer("decline" if content is None else "accept", asked.request_id, content=content)

@@ -7,7 +7,6 @@ import os
 import sys
 import webbrowser
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
@@ -16,6 +15,8 @@ from host.commands.mcp import one_name
 from host.commands.mcp_inspect import chosen
 from host.commands.start import begin, terminal_ask
 from host.core.errors import HostError
+from host.core.settings import ServerConfig
+from host.core.source import SignIn
 from host.core.text import safe
 from host.servers.login import login, logout
 
@@ -26,11 +27,11 @@ def main(options: argparse.Namespace) -> int:
     begun = begin(options, terminal_ask(options), talks=False)
     server = chosen(begun, one_name(options, ""))
     if options.action == "logout":
-        told = "forgotten" if logout(server) else "nothing was kept"
+        told = "forgotten" if anyio.run(logout, server) else "nothing was kept"
         sys.stdout.write(f"{server.name}: {told}\n")
         return 0
     try:
-        anyio.run(login, server, _open, _pasted)
+        anyio.run(_login, server)
     except HostError as error:
         sys.stderr.write(f"agent-host: {safe(str(error))}\n")
         return UNAVAILABLE
@@ -38,15 +39,26 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _open(url: str) -> None:
-    """Show the whole address, which the sign-in has judged, and open it where there is a screen."""
+async def _login(server: ServerConfig) -> None:
+    shown: list[SignIn] = []
+
+    async def show(where: SignIn) -> None:
+        shown.append(where)
+        await _show(where)
+
+    await login(server, show, lambda: _receive(shown))
+
+
+async def _show(where: SignIn) -> None:
+    """Show the host and the whole address, which the sign-in has judged. Nothing is opened before it was seen."""
+    opens = sees(os.environ, sys.platform) and sys.stdin.isatty()
+    rights = f"It asks for: {safe(where.scopes)}\n" if where.scopes else ""
     sys.stderr.write(
-        f"Sign in at {safe(urlsplit(url).hostname or '')}:\n\n  {safe(url)}\n\n"
-        "If your browser is on another machine, paste the address it ends at and press Enter.\n"
+        f"Sign in at {safe(where.host)}:\n\n  {safe(where.url)}\n\n{rights}"
+        + ("Press Enter to open it here. " if opens else "")
+        + "If your browser is on another machine, paste the address it ends at and press Enter.\n"
     )
     sys.stderr.flush()
-    if sees(os.environ, sys.platform):
-        await to_thread.run_sync(webbrowser.open, url)
 
 
 def sees(environ: Mapping[str, str], platform: str) -> bool:
@@ -54,8 +66,16 @@ def sees(environ: Mapping[str, str], platform: str) -> bool:
     return platform == "darwin" or any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
-async def _pasted() -> str:
-    """A line that is pasted; where nothing can be, this waits for good."""
+async def _receive(shown: list[SignIn]) -> str:
+    """The line that is pasted, after the address was opened for each that is empty."""
+    while not (line := await _line()):
+        if shown and sees(os.environ, sys.platform):
+            await to_thread.run_sync(webbrowser.open, shown[-1].url)
+    return line
+
+
+async def _line() -> str:
+    """A line of the terminal; where there is none to come, this waits for good."""
     line = b""
     try:
         while not line.endswith(b"\n"):
@@ -65,6 +85,6 @@ async def _pasted() -> str:
             line += more
     except (OSError, ValueError):
         line = b""
-    if not line.strip():
+    if not line.endswith(b"\n"):
         await anyio.sleep_forever()
     return line.decode("utf-8", "replace").strip()

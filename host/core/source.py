@@ -45,6 +45,30 @@ class ToolSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """Where somebody is led to sign in at `server`: an address that was judged, the host it is on (in ASCII), what for.
+    `visited` returns the address on this machine that their browser came back to."""
+
+    server: str
+    url: str
+    host: str
+    scopes: str
+    visited: Callable[[], Awaitable[str]]
+
+
+class Person(Protocol):
+    """Somebody who may sign in."""
+
+    def here(self, server: str, scopes: str) -> bool:
+        """Whether they can be asked."""
+        ...
+
+    async def lead(self, where: SignIn) -> str:
+        """Lead them there; returns the address that they were sent to in the end. Raises HostError if they decline."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatus:
     """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read; `about` is
     what the server says it is for, `instructions` what it says to models."""

@@ -214,7 +214,7 @@ def limit_reached(state: State, now: str) -> str | None:
     used = {
         "turns": turn.steps,
         "calls": turn.calls,
-        "seconds": seconds(turn.began, now) - turn.waited,
+        "seconds": time_used(turn, now),
         "tokens": state.usage.tokens,
         "usd": state.usage.usd,
     }
@@ -226,6 +226,12 @@ def limit_reached(state: State, now: str) -> str | None:
     if limits.repeats is not None and most >= 2 * limits.repeats:
         return f"limits.repeats = {limits.repeats} was reached: the same call came to the same end {most} times"
     return None
+
+
+def time_used(turn: Turn, now: str) -> float:
+    """Seconds of a turn that the host was at work: without those that people took, or are taking."""
+    waiting = seconds(turn.waiting_since, now) if turn.waiting_since else 0.0
+    return seconds(turn.began, now) - turn.waited - waiting
 
 
 def seconds(start: str, end: str) -> float:
@@ -291,7 +297,7 @@ def apply(state: State, recorded: ev.Recorded) -> None:
         case ev.TurnEnded():
             state.turn = None
             state.turns += 1
-            state.calls, state.questions = {}, {}
+            state.calls, state.questions = {}, _sign_ins(state)
         case ev.Erased():
             state.gap = True
     state.seq, state.at = recorded.seq, at
@@ -304,7 +310,7 @@ def _add(state: State, message: Message) -> None:
 
 def _user_said(state: State, message: Message, at: str) -> None:
     if state.turn is None:
-        state.turn = Turn(began=at)
+        state.turn = Turn(began=at, waiting_since=at if state.open_questions() else None)
     if any(call.status != "finished" for call in state.calls.values()):
         state.later.append(message)
     else:
@@ -329,7 +335,7 @@ def _model_said(state: State, event: ev.ModelSaid, seq: int) -> None:
     if parts:
         state.messages.append(message)
     state.calls = {call.id: Call(call) for call in message.calls}
-    state.questions = {}
+    state.questions = _sign_ins(state)
     if state.calls:
         state.later += unseen
     else:
@@ -367,6 +373,11 @@ def _asked(state: State, event: ev.Asked, seq: int, at: str) -> None:
     state.questions[event.request_id] = Question(event, seq, at)
     if state.turn is not None and state.turn.waiting_since is None:
         state.turn.waiting_since = at
+
+
+def _sign_ins(state: State) -> dict[str, Question]:
+    """The questions that outlive steps and turns: a server asks to be signed in at when it likes."""
+    return {id: q for id, q in state.questions.items() if q.answer is None and q.asked.about == "sign_in"}
 
 
 def _answered(state: State, event: ev.Answered, at: str) -> None:

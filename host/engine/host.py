@@ -22,6 +22,7 @@ from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import Grant, Limits, SessionRow, canonical
 from host.engine.session import Model, Session, Setup
+from host.engine.signing import Signer, close_stale
 from host.engine.turn import live
 from host.providers.base import Provider
 from host.servers.pool import Pool
@@ -100,8 +101,16 @@ class Host:
             session.emit(self._opened(chosen))
         elif changes := self._changes(state, chosen):
             session.emit(ev.SettingsChanged(changes))
+        close_stale(session)
         session.servers = self._pool.servers(
-            log.session, configs, session.on_status, session.on_tools, state.facts, pins, self._accepted
+            log.session,
+            configs,
+            session.on_status,
+            session.on_tools,
+            state.facts,
+            pins,
+            self._accepted,
+            person=Signer(session),
         )
         self._open[log.session] = session
         self._tasks.start_soon(live, session)

@@ -12,7 +12,7 @@ from anyio import to_thread
 from host.core import events as ev
 from host.core.errors import HostError, ProviderError, SessionError, StoreError
 from host.core.source import ServerStatus
-from host.core.state import CallModel, EndTurn, SettleCalls, next_step, seconds
+from host.core.state import CallModel, EndTurn, SettleCalls, next_step, time_used
 from host.core.types import canonical
 from host.engine.compaction import ask, compact_by_hand
 from host.engine.session import Asking, Session
@@ -154,7 +154,7 @@ def time_left(session: Session) -> float | None:
     limit, turn = session.state.limits.seconds, session.state.turn
     if limit is None or turn is None:
         return None
-    return max(0.0, limit - (seconds(turn.began, session.now()) - turn.waited))
+    return max(0.0, limit - time_used(turn, session.now()))
 
 
 def digest(text: str) -> str:

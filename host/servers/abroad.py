@@ -23,11 +23,11 @@ class Abroad(httpx2.AsyncBaseTransport):
 
     def __init__(self, home: str, told: Iterable[str] = ()) -> None:
         self._home = httpx2.URL(home)
-        self._known = {origin(httpx2.URL(url)) for url in (home, *told)}
+        self._told = {origin(httpx2.URL(url)) for url in told}
         self._inner = httpx2.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        sent = request if origin(request.url) in self._known else await self._pinned(request)
+        sent = request if origin(request.url) in {*self._told, origin(self._home)} else await self._pinned(request)
         response = await self._inner.handle_async_request(sent)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = Bounded(response.stream, LARGEST)
@@ -43,6 +43,11 @@ class Abroad(httpx2.AsyncBaseTransport):
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": request.url.host},
         )
+
+    async def judge(self, url: httpx2.URL) -> None:
+        """Whether a person may be led there. Raises HostError."""
+        if url.userinfo or origin(url) not in self._told:
+            await self.permit(url)
 
     async def permit(self, url: httpx2.URL) -> Ip:
         """The address of a permitted URL. Raises HostError."""

@@ -8,8 +8,7 @@ restart, a check that the issuer can do PKCE, and care where a server sends us.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -21,23 +20,15 @@ from pydantic import AnyUrl
 
 from host.core.errors import HostError
 from host.core.settings import OAuth, ServerConfig
+from host.core.source import Person, SignIn
 from host.servers.abroad import Abroad, client
-from host.servers.http import Credentials
+from host.servers.callback import Callback
+from host.servers.http import Credentials, said
 from host.servers.machine import unattended
 from host.servers.tokens import Tokens
 
 NAME = "agent-host"
 ELSEWHERE = "http://127.0.0.1/callback"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who can sign in: `open_url` leads them to an address, `receive` returns the address that they were
-    sent to in the end, which begins with `redirect_uri`."""
-
-    open_url: Callable[[str], Awaitable[None]]
-    receive: Callable[[], Awaitable[str]]
-    redirect_uri: str
 
 
 class SignedIn(Credentials):
@@ -51,7 +42,7 @@ class SignedIn(Credentials):
             each for each in (config.oauth.issuer, config.oauth.idp and config.oauth.idp.token_url) if each
         )
         self._lock = anyio.Lock()
-        self._refused = False
+        self._led, self._refused = 0, False
 
     @property
     def _alone(self) -> bool:
@@ -59,16 +50,18 @@ class SignedIn(Credentials):
         return self._settings.grant != "authorization_code"
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        await self.tokens.load()
         if self.tokens.due and not self._alone:
             await self._renewed(request, self.tokens.access)
-        sent = self._stamp(request)
+        sent, led = self._stamp(request), self._led
         response = yield request
-        if response.status_code == 401 or lacks_scope(response):
-            if await self._granted(request, response, sent):
-                self._stamp(request)
-                yield request
-        else:
+        if not refuses(response):
             self.trouble = ""
+        elif await self._granted(request, response, sent):
+            self._stamp(request)
+            response = yield request
+            # A person who signed in, and was not let in all the same, is not led there with each call.
+            self._refused = self._refused or (self._led > led and refuses(response))
 
     def _stamp(self, request: httpx2.Request) -> str | None:
         token = self.tokens.access
@@ -83,49 +76,57 @@ class SignedIn(Credentials):
                 return self.tokens.access != old or await self._renew(request)
         except Exception as error:
             # Raised here it would end the connection; the old token may still do, and else the server says so.
-            self.trouble = f"its token could not be renewed: {' '.join(str(error).split())[:300]}"
+            self.trouble = f"its token could not be renewed: {said(error)}"
             return False
 
     async def _granted(self, request: httpx2.Request, response: httpx2.Response, sent: str | None) -> bool:
         """Do what lets the refused request pass; whether it is worth another try."""
-        advice = f"sign in with: agent-host mcp login {self._name}"
         try:
-            async with self._lock, self.tokens.locked():
-                if self.tokens.access not in (None, sent):
-                    return True
-                if response.status_code == 401 and await self._renew(request):
-                    return True
-                if self._alone:
-                    return await self._sign_in_alone(request, response)
-                if self._person is None:
-                    scope = extract_scope_from_www_auth(response) if response.status_code == 403 else None
-                    self.trouble = f"it asks for more rights ({scope[:200]}); {advice}" if scope else advice
-                    return False
-                if self._refused:
-                    return False  # a person is not led there twice for nothing
-                await self._sign_in(request, response)
-                return True
+            async with self._lock:
+                async with self.tokens.locked():
+                    if self.tokens.access not in (None, sent):
+                        return True
+                    if response.status_code == 401 and await self._renew(request):
+                        return True
+                    if self._alone:
+                        return await self._sign_in_alone(request, response)
+                # Other processes do not wait for a person here: one of them may be where they sign in.
+                return await self._sign_in(request, response)
         except Exception as error:
             self._refused = True
             # Whatever discovery and exchange come upon ends this sign-in; raised here it would end the connection.
-            self.trouble = f"the sign-in failed: {' '.join(str(error).split())[:300] or type(error).__name__}"
+            self.trouble = f"the sign-in failed: {said(error)}"
             return False
 
     async def _renew(self, request: httpx2.Request) -> bool:
         old = self.tokens.access
         if self._alone or not self.tokens.renewable:
             return False
-        provider = self._provider()
+        provider = self._provider(None, None)
         context = provider.context
         context.oauth_metadata, context.protected_resource_metadata = self.tokens.metadata()
         context.token_expiry_time = 1.0  # long ago: the flow begins with the renewal
         await self._drive(provider, request, None)
         return self.tokens.access != old
 
-    async def _sign_in(self, request: httpx2.Request, refusal: httpx2.Response) -> None:
-        provider = self._provider()
-        await self._drive(provider, request, wanting(refusal, self._settings.scopes))
-        self.tokens.remember(provider.context.oauth_metadata, provider.context.protected_resource_metadata)
+    async def _sign_in(self, request: httpx2.Request, refusal: httpx2.Response) -> bool:
+        """Have a person sign in, if there is one who was not asked in vain before."""
+        scopes = (extract_scope_from_www_auth(refusal) or "")[:200]
+        rights = f"it asks for more rights ({scopes}); " if refusal.status_code == 403 else ""
+        advice = f"{rights}sign in with: agent-host mcp login {self._name}"
+        if self._refused:
+            self.trouble = self.trouble or advice
+            return False
+        if self._person is None or not self._person.here(self._name, scopes):
+            self.trouble, self._refused = advice, True
+            return False
+        self._led += 1
+        async with Callback.open(self.tokens.redirect_uri) as callback:
+            if callback.redirect_uri != self.tokens.redirect_uri:
+                await self.tokens.forget("client")  # it is registered for one address to be called back at
+            provider = self._provider(self._person, callback)
+            await self._drive(provider, request, wanting(refusal, self._settings.scopes))
+        return True
 
     async def _sign_in_alone(self, request: httpx2.Request, refusal: httpx2.Response) -> bool:
         old = self.tokens.access
@@ -150,20 +151,26 @@ class SignedIn(Credentials):
         finally:
             await flow.aclose()
 
-    def _provider(self) -> OAuthClientProvider:
-        redirect = self._person.redirect_uri if self._person else self.tokens.redirect_uri or ELSEWHERE
+    def _provider(self, person: Person | None, callback: Callback | None) -> OAuthClientProvider:
+        redirect = callback.redirect_uri if callback else self.tokens.redirect_uri or ELSEWHERE
+        ended = ""
 
         async def lead(url: str) -> None:
-            metadata = provider.context.oauth_metadata
-            if metadata is not None and "S256" not in (metadata.code_challenge_methods_supported or ()):
+            nonlocal ended
+            about, context = httpx2.URL(url), provider.context
+            methods = context.oauth_metadata.code_challenge_methods_supported if context.oauth_metadata else ["S256"]
+            if "S256" not in (methods or ()):
                 raise HostError("its issuer does not say that it protects the code on its way (PKCE with S256)")
-            await Abroad(self._url).permit(httpx2.URL(url))
-            assert self._person is not None
-            await self._person.open_url(url)
+            await Abroad(self._url, self._told).judge(about)
+            await self.tokens.remember(context.oauth_metadata, context.protected_resource_metadata)
+            assert person is not None and callback is not None
+            callback.expect(url)
+            scopes = context.client_metadata.scope or ""
+            host = about.raw_host.decode("ascii")
+            ended = await person.lead(SignIn(self._name, str(about), host, scopes, callback.visited))
 
         async def hear() -> AuthorizationCodeResult:
-            assert self._person is not None
-            return read_redirect(await self._person.receive())
+            return read_redirect(ended)
 
         provider = OAuthClientProvider(
             self._url,
@@ -182,10 +189,10 @@ class SignedIn(Credentials):
         return provider
 
 
-def sign_in_of(config: ServerConfig) -> SignedIn | None:
+def sign_in_of(config: ServerConfig, person: Person | None) -> SignedIn | None:
     """The sign-in of a server that is not given its token otherwise."""
     given = any(name.lower() == "authorization" for name in config.headers)
-    return None if given or config.tokens is None else SignedIn(config)
+    return None if given or config.tokens is None else SignedIn(config, person)
 
 
 def registered(settings: OAuth) -> OAuthClientInformationFull | None:
@@ -199,6 +206,10 @@ def registered(settings: OAuth) -> OAuthClientInformationFull | None:
         token_endpoint_auth_method=method,
         issuer=settings.issuer,
     )
+
+
+def refuses(response: httpx2.Response) -> bool:
+    return response.status_code == 401 or lacks_scope(response)
 
 
 def lacks_scope(response: httpx2.Response) -> bool:

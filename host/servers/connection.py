@@ -19,16 +19,16 @@ from host.core.errors import HostError
 from host.core.policy import presumed_effect
 from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.source import Ask, Era, Progress, Round, What
+from host.core.source import Ask, Era, Person, Progress, Round, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
 from host.servers.era import era_of, settle
-from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
+from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer, said
 from host.servers.legacy import Questions
 from host.servers.logs import ServerLog, Tap, Wants, hush
 from host.servers.news import News
-from host.servers.patience import Patience
+from host.servers.patience import Deadlines, Patience
 from host.servers.stdio import ServerProcess
 from host.servers.wire import UNREADABLE, first_problem, large_result
 
@@ -54,12 +54,14 @@ class Connection:
         known: Era | None = None,
         tap: Tap | None = None,
         auth: SignedIn | None = None,
+        person: Person | None = None,
+        deadlines: Deadlines | None = None,
         wants: Wants | None = None,
         news: Callable[[What, str | None], None] = lambda what, uri: None,
     ) -> None:
         self.process: ServerProcess | HttpServer
         if config.url is not None:
-            self.process = HttpServer(config.url, given, log, tap, auth or sign_in_of(config))
+            self.process = HttpServer(config.url, given, log, tap, auth or sign_in_of(config, person))
         else:
             self.process = ServerProcess(config, given, log, tap)
         self.tools: list[ToolSpec] = []
@@ -73,7 +75,7 @@ class Connection:
         self.ready = False
         self.took = 0.0
         self._config, self._known, self._log = config, known, log
-        self._questions = Questions()
+        self._questions, self._deadlines = Questions(), deadlines or Deadlines()
         self._stale, self._fresh = anyio.Event(), anyio.Event()
         self._wants, self._tell = wants or Wants(), news
         self._news = News(self._wants, log, self._told)
@@ -241,7 +243,7 @@ class Connection:
             progress(done, total, message)
 
         try:
-            with patience.scope, self._questions.of(ask, patience):
+            with patience.scope, self._deadlines.of(patience), self._questions.of(ask, patience):
                 return result_of(await self._ask(request_of(spec, arguments, round, self.level), moved), spec)
         except MCPError as error:
             return await self._failed(error)
@@ -274,13 +276,13 @@ class Connection:
     async def request(self, request: types.Request[Any, Any], what: str) -> dict[str, Any]:
         """The result of a request that is no call, as the server wrote it; `what` it is for. Raises HostError."""
         name = self._config.name
+        patience = Patience(self._config.tool_timeout)
         try:
-            with anyio.fail_after(self._config.tool_timeout):
+            with patience.scope, self._deadlines.of(patience):
                 return await self._ask(request)
-        except TimeoutError:
-            raise HostError(f"{name} did not answer within {self._config.tool_timeout:g} s") from None
         except (MCPError, ValidationError) as error:
             raise HostError(f"{name} cannot {what}: {words(error)}") from None
+        raise HostError(f"{name} did not answer within {patience.seconds:g} s")
 
     async def read_resource(self, uri: str) -> Contents:
         """The contents of a resource as the server wrote them. Raises HostError."""
@@ -345,9 +347,7 @@ def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult | InputRequired
 
 
 def words(error: BaseException) -> str:
-    """What an error says, on one line. Task groups wrap what they carry, so the innermost is meant."""
+    """What an error says, on one line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, ValidationError):
-        return first_problem(error)
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return first_problem(error) if isinstance(error, ValidationError) else said(error)

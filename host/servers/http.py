@@ -327,5 +327,8 @@ def failed(
     return httpx2.Response(status, headers=headers, json=body, request=request)
 
 
-def said(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def said(error: BaseException) -> str:
+    """What an error says, on one line. Task groups wrap what they carry, so the innermost is meant."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return " ".join(str(error).split())[:300] or type(error).__name__

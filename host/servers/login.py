@@ -1,156 +1,71 @@
-"""A person signs in: their browser comes back to a listener on this machine, or they paste where it was sent."""
+"""A person signs in from the command line, and forgets it again."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Awaitable, Callable
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
 
 from host.core.errors import HostError
 from host.core.settings import ServerConfig
-from host.servers.auth import Person, SignedIn
+from host.core.source import SignIn
+from host.servers.auth import SignedIn
+from host.servers.callback import first
 from host.servers.connection import Connection
 from host.servers.logs import ServerLog
 
 SECONDS = 600.0
-HEAD = 16 * 1024
-PATH = "/callback"
-DONE = "You are signed in. You may close this page and go back to the terminal."
 _FACT = re.compile(r"\$\{fact\.")
 
-OpenUrl = Callable[[str], Awaitable[None]]
+Show = Callable[[SignIn], Awaitable[None]]
 Receive = Callable[[], Awaitable[str]]
 
 
-async def login(config: ServerConfig, open_url: OpenUrl, receive: Receive | None = None) -> None:
-    """Sign in at a server and keep what it gives. `open_url` shows an address to the person or opens it (one argument,
-    never through a shell); `receive`, for machines without a browser, returns the address that the person was sent
-    to in the end. Raises HostError."""
+class Caller:
+    """The person who gave the command: is shown where to sign in, and may paste where that ended."""
+
+    def __init__(self, show: Show, receive: Receive | None) -> None:
+        self._show, self._receive = show, receive
+
+    def here(self, server: str, scopes: str) -> bool:
+        return True
+
+    async def lead(self, where: SignIn) -> str:
+        await self._show(where)
+        return await first(where.visited, *([self._receive] if self._receive else []))
+
+
+async def login(config: ServerConfig, show: Show, receive: Receive | None = None) -> None:
+    """Sign in at a server and keep what it gives. `show` leads a person to an address; `receive`, for machines
+    without a browser, returns the address that they were sent to in the end. Raises HostError."""
     if config.url is None or config.tokens is None:
         raise HostError(f"{config.name} is a program on this machine; there is nothing to sign in to")
     if any(name.lower() == "authorization" for name in config.headers):
         raise HostError(f"{config.name} is given its token by servers.toml; there is nothing to sign in to")
     if config.oauth.grant != "authorization_code":
         raise HostError(f'{config.name} signs in by itself (oauth.grant = "{config.oauth.grant}")')
-    async with Callback.open(SignedIn(config).tokens.redirect_uri) as callback:
+    signed = SignedIn(config, Caller(show, receive))
+    await signed.tokens.forget("tokens")
+    given = {name: value for name, value in config.headers.items() if not _FACT.search(value)}
+    connection = Connection(config, given, ServerLog(), auth=signed)
+    reason = ""
+    with anyio.move_on_after(SECONDS) as patience:
 
-        async def lead(url: str) -> None:
-            callback.expect(url)
-            await open_url(url)
+        def ready() -> None:
+            patience.cancel()
 
-        redirect_uri = callback.redirect_uri
-        signed = SignedIn(config, Person(lead, lambda: _first(callback.visited, receive), redirect_uri))
-        # A client is registered for one address to be called back at.
-        signed.tokens.forget(client=signed.tokens.redirect_uri != redirect_uri)
-        given = {name: value for name, value in config.headers.items() if not _FACT.search(value)}
-        connection = Connection(config, given, ServerLog(), auth=signed)
-        reason = ""
-        with anyio.move_on_after(SECONDS) as patience:
-
-            def ready() -> None:
-                patience.cancel()
-
-            reason = await connection.run(ready)
+        reason = await connection.run(ready)
     if signed.tokens.access is None:
         raise HostError(f"{config.name}: {signed.trouble or reason or 'it did not ask to sign in'}")
 
 
-def logout(config: ServerConfig) -> bool:
+async def logout(config: ServerConfig) -> bool:
     """Forget what was signed in for; whether there was anything."""
     if config.url is None or config.tokens is None:
         return False
     tokens = SignedIn(config).tokens
-    there = tokens.access is not None
-    tokens.forget(client=True)
+    async with tokens.locked():
+        there = tokens.access is not None
+        await tokens.drop()
     return there
-
-
-async def _first(visited: Receive, pasted: Receive | None) -> str:
-    """Where the person was sent, by whichever way it is learnt first."""
-    found: list[str] = []
-    async with anyio.create_task_group() as tasks:
-
-        async def wait(way: Receive) -> None:
-            found.append(await way())
-            tasks.cancel_scope.cancel()
-
-        for way in (visited, pasted):
-            if way is not None:
-                tasks.start_soon(wait, way)
-    return found[0]
-
-
-class Callback:
-    """A listener on 127.0.0.1 for the one visit that knows the one-time state."""
-
-    def __init__(self, port: int) -> None:
-        self._here = f"127.0.0.1:{port}"
-        self.redirect_uri = f"http://{self._here}{PATH}"
-        self._state: str | None = None
-        self._target = ""
-        self._came = anyio.Event()
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, wished: str | None) -> AsyncIterator[Callback]:
-        """Listen at the port of `wished` if that is free."""
-        port = urlsplit(wished).port or 0 if wished else 0
-        try:
-            listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
-        except OSError:
-            listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        callback = cls(listener.extra(SocketAttribute.local_port))
-        async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, callback._visit)
-            yield callback
-            tasks.cancel_scope.cancel()
-
-    def expect(self, url: str) -> None:
-        """The person is led to this address, which carries the state."""
-        self._state = parse_qs(urlsplit(url).query).get("state", [None])[0]
-
-    async def visited(self) -> str:
-        """The address that the visit was for."""
-        await self._came.wait()
-        return f"http://{self._here}{self._target}"
-
-    async def _visit(self, stream: SocketStream) -> None:
-        async with stream:
-            with anyio.move_on_after(5), suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                target = _target(await _head(stream), self._here)
-                said = parse_qs(urlsplit(target or "").query).get("state")
-                right = self._state is not None and said == [self._state]
-                if right and not self._came.is_set():
-                    self._target = target or ""
-                    self._came.set()
-                await stream.send(_page(200 if right else 400, DONE if right else "This is not the answer."))
-
-
-async def _head(stream: SocketStream) -> bytes:
-    head = b""
-    while b"\r\n\r\n" not in head and len(head) < HEAD:
-        try:
-            head += await stream.receive()
-        except anyio.EndOfStream:
-            break
-    return head
-
-
-def _target(head: bytes, here: str) -> str | None:
-    """What a visit asks for; None where it is not meant for us, as when a page led a browser here by another name."""
-    first, *rest = head.decode("latin-1").split("\r\n")
-    hosts = [line.partition(":")[2].strip() for line in rest if line.lower().startswith("host:")]
-    asked = re.fullmatch(rf"GET ({PATH}\?[!-~]*) HTTP/1\.[01]", first)
-    return asked[1] if asked and hosts == [here] else None
-
-
-def _page(status: int, text: str) -> bytes:
-    head = (
-        f"HTTP/1.1 {status} {'OK' if status == 200 else 'Bad Request'}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    )
-    rest = f"Content-Length: {len(text)}\r\nCache-Control: no-store\r\nConnection: close\r\n"
-    return f"{head}{rest}\r\n{text}".encode()

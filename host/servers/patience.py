@@ -1,4 +1,4 @@
-"""The deadline of a call."""
+"""How long a server is waited for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
+
+from host.core.source import Person, SignIn
 
 CAP = 10
 
@@ -35,18 +37,69 @@ class Patience:
         if not self._asking:
             self.scope.deadline = min(anyio.current_time() + self.seconds, self._last)
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stop(self) -> None:
         if not self._asking:
             self._since = anyio.current_time()
             self._left = self.scope.deadline - self._since
             self.scope.deadline = math.inf
         self._asking += 1
+
+    def go_on(self) -> None:
+        self._asking -= 1
+        if not self._asking:
+            now = anyio.current_time()
+            self._last += now - self._since
+            self.scope.deadline = now + self._left
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.stop()
         try:
             yield
         finally:
-            self._asking -= 1
-            if not self._asking:
-                now = anyio.current_time()
-                self._last += now - self._since
-                self.scope.deadline = now + self._left
+            self.go_on()
+
+
+class Deadlines:
+    """All that one server is waited for. While somebody signs in there all of them stand still."""
+
+    def __init__(self) -> None:
+        self._running: set[Patience] = set()
+        self._asking = False
+
+    @contextmanager
+    def of(self, patience: Patience) -> Iterator[None]:
+        """While something is waited for."""
+        self._running.add(patience)
+        if self._asking:
+            patience.stop()
+        try:
+            yield
+        finally:
+            self._running.discard(patience)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self._asking = True
+        for patience in self._running:
+            patience.stop()
+        try:
+            yield
+        finally:
+            self._asking = False
+            for patience in self._running:
+                patience.go_on()
+
+
+class Unhurried:
+    """A person who takes the time they need."""
+
+    def __init__(self, person: Person, deadlines: Deadlines) -> None:
+        self._person, self._deadlines = person, deadlines
+
+    def here(self, server: str, scopes: str) -> bool:
+        return self._person.here(server, scopes)
+
+    async def lead(self, where: SignIn) -> str:
+        with self._deadlines.stopped():
+            return await self._person.lead(where)

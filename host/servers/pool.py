@@ -16,7 +16,7 @@ from host.core.catalog import Names, exposed_name
 from host.core.errors import HostError
 from host.core.pins import Drift, Pins
 from host.core.settings import ServerConfig
-from host.core.source import Eras, ServerStatus, ToolSource, What
+from host.core.source import Eras, Person, ServerStatus, ToolSource, What
 from host.core.types import Contents, ToolSpec
 from host.servers.logs import Tap
 from host.servers.supervisor import BACKOFF, OnAccepted, Supervisor
@@ -42,6 +42,7 @@ class SessionServers:
         eras: Eras | None,
         on_news: OnNews,
         tap: Tap | None,
+        person: Person | None,
     ) -> None:
         self.statuses: dict[str, ServerStatus] = {}
         self._on_status, self._on_tools = on_status, on_tools
@@ -57,6 +58,7 @@ class SessionServers:
                 eras,
                 partial(on_news, config.name),
                 tap,
+                person,
             )
             for config in configs
             if config.enabled
@@ -246,10 +248,13 @@ class Pool:
         pins: Mapping[str, Pins] = MappingProxyType({}),
         on_accepted: OnAccepted = lambda server, pins, asked: None,
         on_news: OnNews = lambda server, what, uri: None,
+        person: Person | None = None,
     ) -> SessionServers:
-        """Start the servers of a session, all in parallel, and return at once. `pins`: what was accepted of each."""
+        """Start the servers of a session, all in parallel, and return at once. `pins`: what was accepted of each,
+        `person`: who may sign in at them."""
+        backoff, eras, tap = self._backoff, self._eras, self._tap
         servers = SessionServers(
-            configs, on_status, on_tools, facts, self._backoff, pins, on_accepted, self._eras, on_news, self._tap
+            configs, on_status, on_tools, facts, backoff, pins, on_accepted, eras, on_news, tap, person
         )
         self._sessions = [other for other in self._sessions if not other.closed] + [servers]
         servers.start(self._tasks)

@@ -15,10 +15,11 @@ from anyio.abc import TaskGroup
 from host.core.errors import HostError
 from host.core.pins import Drift, Pin, Pins, ahead, definition, judge
 from host.core.settings import ServerConfig
-from host.core.source import Ask, Eras, Progress, Round, ServerStatus, Spoken, What
+from host.core.source import Ask, Eras, Person, Progress, Round, ServerStatus, Spoken, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec, canonical
 from host.servers.logs import ServerLog, Tap, Wants
 from host.servers.memory import Memory
+from host.servers.patience import Deadlines, Patience, Unhurried
 from host.servers.quirks import quirks
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Supervisor:
         eras: Eras | None,
         on_news: Callable[[What, str | None], None],
         tap: Tap | None,
+        person: Person | None = None,
     ) -> None:
         self.config, self.pins = config, pins
         self.log = ServerLog()
@@ -62,6 +64,8 @@ class Supervisor:
         self.settled = anyio.Event()
         self.closed = anyio.Event()
         self._facts = dict(facts)
+        self._deadlines = Deadlines()
+        self._person = Unhurried(person, self._deadlines) if person else None
         self._on_status, self._on_tools, self._on_accepted, self._backoff = on_status, on_tools, on_accepted, backoff
         self._on_news = on_news
         self._about = self._instructions = ""
@@ -137,19 +141,29 @@ class Supervisor:
                 known = self._memory.spoken.era if self._memory.spoken else None
                 for era in (known, None if known == "handshake" else "handshake"):
                     connection = connect(
-                        self.config, self._given(), self.log, era, self._tap, wants=self.wants, news=self._on_news
+                        self.config,
+                        self._given(),
+                        self.log,
+                        era,
+                        self._tap,
+                        person=self._person,
+                        deadlines=self._deadlines,
+                        wants=self.wants,
+                        news=self._on_news,
                     )
                     died = era == "handshake" and known is None
                     reason = await connection.run(partial(self._heard, connection, tasks, died))
-                    if connection.ready or not connection.process.spawned:
-                        break
+                    if connection.ready or not connection.process.spawned or self.config.url is not None:
+                        break  # an address does not die of a question; what it refused, it would refuse again
                 tasks.cancel_scope.cancel()
         self._connection = None
         return reason or self.status.detail, connection is not None and connection.ready
 
     async def _hurry(self, life: anyio.CancelScope) -> None:
         """Who is not ready in time is not waited for any longer, also not while its process is put down."""
-        await anyio.sleep(self.config.startup_timeout)
+        patience = Patience(self.config.startup_timeout)
+        with patience.scope, self._deadlines.of(patience):
+            await anyio.sleep_forever()
         if self._connection is None:
             said = self.log.last()
             late = f"not ready within {self.config.startup_timeout:g} s (startup_timeout_sec)"
@@ -280,7 +294,8 @@ class Supervisor:
         return connection, await to_thread.run_sync(importlib.import_module, "host.servers.inspection")
 
     async def _ready(self) -> Connection | None:
-        with anyio.move_on_after(self.config.startup_timeout):
+        patience = Patience(self.config.startup_timeout)
+        with patience.scope, self._deadlines.of(patience):
             while self.status.state in ("starting", "restarting") or self._dying():
                 await self._changed.wait()
         return self._connection

@@ -1,9 +1,8 @@
-"""What was signed in for, kept in a file that only its owner can read: by server and by who issued it."""
+"""What was signed in for: by server and by who issued it, up to date among all processes."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio import to_thread
 from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
+
+from host.servers.vault import Vault
 
 EARLY = 30.0
 """Seconds before its end at which a token is renewed."""
@@ -22,29 +24,35 @@ LOCK_PAUSE = 0.05
 
 class Tokens:
     """One server's entry, as the SDK wants to store it, and what the SDK would forget: when the token ends and where
-    it is renewed. `configured` is the client that servers.toml names."""
+    it is renewed. `configured` is the client that servers.toml names. Nothing is there before `load` or `locked`."""
 
     def __init__(self, folder: Path, url: str, configured: OAuthClientInformationFull | None = None) -> None:
-        self._path = folder / f"{sha256(url.encode()).hexdigest()[:32]}.json"
-        self._url, self._configured = url, configured
+        path = folder / f"{sha256(url.encode()).hexdigest()[:32]}.json"
+        self._vault, self._lock = Vault(path, url), path.with_suffix(".lock")
+        self._configured = configured
         self._all: dict[str, Any] = {}
         self._issuer = ""
-        self.load()
+        self._loaded = self._held = False
 
-    def load(self) -> None:
-        """Read what another process may have written. A file that is damaged counts as none."""
-        try:
-            stored = json.loads(self._path.read_bytes())
-            sound = isinstance(stored, dict) and stored["url"] == self._url
-            self._all, self._issuer = (stored["issuers"], stored["issuer"]) if sound else ({}, "")
-        except (OSError, ValueError, KeyError):
-            self._all, self._issuer = {}, ""
+    async def load(self) -> None:
+        """Read what is kept, once."""
+        if not self._loaded:
+            await self._read()
+
+    async def _read(self) -> None:
+        kept = await to_thread.run_sync(self._vault.read, abandon_on_cancel=True) or {}
+        told = self._configured.issuer if self._configured else None
+        self._all, self._issuer = kept.get("issuers", {}), told or kept.get("issuer", "")
+        self._loaded = True
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
         """Alone among all processes, and up to date."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if self._held:
+            yield
+            return
+        self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             while True:
                 try:
@@ -52,9 +60,11 @@ class Tokens:
                     break
                 except BlockingIOError:
                     await anyio.sleep(LOCK_PAUSE)
-            self.load()
+            await self._read()
+            self._held = True
             yield
         finally:
+            self._held = False
             os.close(file)
 
     # --- what there is
@@ -73,7 +83,7 @@ class Tokens:
     @property
     def due(self) -> bool:
         """Whether it is time to renew the token."""
-        return self.renewable and time.time() > self._own.get("expires_at", float("inf")) - EARLY
+        return self.renewable and time.time() > (self._own.get("expires_at") or float("inf")) - EARLY
 
     @property
     def renewable(self) -> bool:
@@ -95,26 +105,36 @@ class Tokens:
 
     # --- what changes
 
-    def remember(self, issuer: OAuthMetadata | None, resource: ProtectedResourceMetadata | None) -> None:
-        self._own["metadata"] = issuer.model_dump(mode="json", exclude_none=True) if issuer else None
-        self._own["resource"] = resource.model_dump(mode="json", exclude_none=True) if resource else None
-        self._save()
+    async def remember(self, issuer: OAuthMetadata | None, resource: ProtectedResourceMetadata | None) -> None:
+        """What the issuer and the server say of themselves. A client that we registered knows its issuer already."""
+        async with self.locked():
+            if issuer is not None and self._configured is not None:
+                self._issuer = str(issuer.issuer)
+            self._own["metadata"] = issuer.model_dump(mode="json", exclude_none=True) if issuer else None
+            self._own["resource"] = resource.model_dump(mode="json", exclude_none=True) if resource else None
+            await self._save()
 
-    def forget(self, client: bool = False) -> None:
-        """Sign out; with `client`, also forget how we were registered."""
-        for key in ("tokens", "expires_at", *(("client",) if client else ())):
-            self._own.pop(key, None)
-        self._save()
+    async def forget(self, *keys: str) -> None:
+        """Forget the tokens, or how we were registered (client)."""
+        async with self.locked():
+            for key in keys:
+                self._own.pop(key, None)
+            await self._save()
+
+    async def drop(self) -> None:
+        """Forget everything."""
+        async with self.locked():
+            await to_thread.run_sync(self._vault.drop)
+            self._all = {}
 
     async def get_tokens(self) -> OAuthToken | None:
         return OAuthToken.model_validate(self._own["tokens"]) if self._own.get("tokens") else None
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        self._own["tokens"] = tokens.model_dump(mode="json", exclude_none=True)
-        self._own.pop("expires_at", None)
-        if tokens.expires_in is not None:
-            self._own["expires_at"] = time.time() + tokens.expires_in
-        self._save()
+        async with self.locked():
+            self._own["tokens"] = tokens.model_dump(mode="json", exclude_none=True)
+            self._own["expires_at"] = time.time() + tokens.expires_in if tokens.expires_in is not None else None
+            await self._save()
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
         if self._configured is not None:
@@ -122,19 +142,11 @@ class Tokens:
         return OAuthClientInformationFull.model_validate(self._own["client"]) if self._own.get("client") else None
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self._issuer = client_info.issuer or ""
-        self._own["client"] = client_info.model_dump(mode="json", exclude_none=True)
-        self._save()
+        async with self.locked():
+            self._issuer = client_info.issuer or ""
+            self._own["client"] = client_info.model_dump(mode="json", exclude_none=True)
+            await self._save()
 
-    def _save(self) -> None:
-        """Replace the file whole: a crash leaves the old one or the new one."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        body = json.dumps({"url": self._url, "issuer": self._issuer, "issuers": self._all}).encode()
-        fresh = self._path.with_suffix(f".{os.getpid()}.new")
-        fresh.unlink(missing_ok=True)
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(file, "wb") as stream:
-            stream.write(body)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(self._path)
+    async def _save(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(self._vault.write, {"issuer": self._issuer, "issuers": self._all})

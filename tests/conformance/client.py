@@ -18,14 +18,13 @@ import httpx2
 
 from host.config import environment, merge, read_files
 from host.core.settings import ServerConfig
-from host.core.source import Round
+from host.core.source import Round, SignIn
 from host.core.types import CallResult, InputRequired, ToolSpec
-from host.servers.auth import Person, SignedIn
+from host.servers.auth import SignedIn
 from host.servers.connection import Connection
 from host.servers.logs import ServerLog
 
 DOCUMENT = "https://conformance-test.local/client-metadata.json"
-REDIRECT = "http://127.0.0.1:3030/callback"
 ROUNDS = 10
 SECONDS = 50
 SAMPLES = {"number": 5, "integer": 3, "string": "test", "boolean": True, "array": [], "object": {}}
@@ -34,16 +33,13 @@ SAMPLES = {"number": 5, "integer": 3, "string": "test", "boolean": True, "array"
 class Visitor:
     """A person who agrees to everything: goes where they are led and says where they were sent."""
 
-    def __init__(self) -> None:
-        self._sent = ""
+    def here(self, server: str, scopes: str) -> bool:
+        return True
 
-    async def open_url(self, url: str) -> None:
+    async def lead(self, where: SignIn) -> str:
         async with httpx2.AsyncClient() as browser:
-            answer = await browser.get(url, follow_redirects=False)
-        self._sent = str(httpx2.URL(url).join(answer.headers.get("location", "")))
-
-    async def receive(self) -> str:
-        return self._sent
+            answer = await browser.get(where.url, follow_redirects=False)
+        return str(httpx2.URL(where.url).join(answer.headers.get("location", "")))
 
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,10 +117,9 @@ def issuer(url: str) -> str:
 
 async def main(url: str) -> int:
     context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
-    visitor = Visitor()
     with tempfile.TemporaryDirectory() as folder:
         config = configured(url, context, Path(folder))
-        signed = SignedIn(config, Person(visitor.open_url, visitor.receive, REDIRECT))
+        signed = SignedIn(config, Visitor())
         connection = Connection(config, {}, ServerLog(), auth=signed)
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:

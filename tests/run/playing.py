@@ -19,7 +19,7 @@ from host.store.log import read_log, verify
 
 ROOT = Path(__file__).parent.parent.parent
 SERVER = Path(__file__).parent / "noting_server.py"
-KEEP = ("PATH", "LANG", "LC_ALL", "TMPDIR", "AGENT_HOST_NORMAL_EXIT")
+KEEP = ("PATH", "LANG", "LC_ALL", "TMPDIR", "AGENT_HOST_NORMAL_EXIT", "PYTHON_KEYRING_BACKEND")
 PATIENCE = 60
 READS = "".join(
     f'tools.{name} = {{ effect = "read", open = false }}\n'

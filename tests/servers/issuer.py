@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,14 +14,17 @@ ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 
 
 class Issuer:
-    """`valid` are the access tokens that a server should take. Settings: `pkce` of its metadata, `expires` of its
-    tokens, whether it `refreshes`, the `authorize` address it names."""
+    """`valid` are the access tokens that a server should take; none are, where they are `useless`. While `held` is
+    true no token is given. Settings: `pkce` of its metadata, `expires` of its tokens, whether it `refreshes`, the
+    `authorize` address it names."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = {"pkce": ["S256"], "expires": 3600, "refreshes": True, "authorize": None} | settings
         self.valid: set[str] = set()
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.number = 0
+        self.useless = False
+        self.held: Callable[[], bool] | None = None
         self.refresh = ""
         self.lock = threading.Lock()
         issuer = self
@@ -53,9 +57,10 @@ class Issuer:
             return {"access_token": f"word-for-{form['audience']}", "issued_token_type": ID_JAG, "token_type": "N_A"}
         with self.lock:
             if form["grant_type"] == "refresh_token" and form["refresh_token"] != self.refresh:
-                return None  # used twice: the whole family would be taken back
+                self.valid, self.refresh = set(), ""
+                return None  # used twice: the whole family is taken back
             self.number += 1
-            self.valid = {f"access-{self.number}"}
+            self.valid = set() if self.useless else {f"access-{self.number}"}
             self.refresh = f"refresh-{self.number}"
         more = {"refresh_token": self.refresh} if self.settings["refreshes"] else {}
         kept = {"access_token": f"access-{self.number}", "token_type": "Bearer", "expires_in": self.settings["expires"]}
@@ -96,6 +101,9 @@ class Talk(BaseHTTPRequestHandler):
             return
         form = {name: values[0] for name, values in parse_qs(body).items()}
         self.owner.asked.append((self.path, form))
+        end = time.monotonic() + 30
+        while self.owner.held and self.owner.held() and time.monotonic() < end:
+            time.sleep(0.01)
         token = self.owner.token(form)
         self._answer(200 if token else 400, token or {"error": "invalid_grant"})
 

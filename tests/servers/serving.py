@@ -62,11 +62,12 @@ async def serving(
     seen: Seen | None = None,
     backoff: tuple[float, float] = (0.05, 0.2),
     eras: Any = None,
+    person: Any = None,
 ) -> AsyncIterator[SessionServers]:
     """A session with these servers."""
     seen = seen or Seen()
     async with Pool(backoff, eras) as pool:
-        yield pool.servers("s1", configs, seen.status, seen.tools, facts or {})
+        yield pool.servers("s1", configs, seen.status, seen.tools, facts or {}, person=person)
 
 
 async def nobody(request: Any) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from host.servers.abroad import Abroad
 from host.servers.login import login, logout
 
 
-async def browse(url):
+async def browse(where):
     """A browser: goes there and follows where it is sent."""
     async with httpx2.AsyncClient(trust_env=False) as browser:
-        await browser.get(url, follow_redirects=True)
+        await browser.get(where.url, follow_redirects=True)
 
 
 async def signed_in(config):
@@ -57,8 +57,8 @@ def test_who_is_not_signed_in_is_told_how_and_once_signed_in_it_works(tmp_path):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             assert (kept["url"], kept["issuer"]) == (server.url, issuer.url)
             assert own["tokens"]["access_token"] == "access-1"
-            assert logout(config)
-            assert "access-1" not in path.read_text()
+            assert await logout(config)
+            assert not path.exists()
 
     run(main)
 
@@ -68,15 +68,15 @@ def test_a_browser_on_another_machine_is_served_by_pasting(tmp_path):
         with issuing() as issuer, web("modern", issuer=issuer) as server:
             sent = []
 
-            async def open_url(url):
+            async def show(where):
                 async with httpx2.AsyncClient(trust_env=False) as browser:
-                    sent.append((await browser.get(url)).headers["location"])
+                    sent.append((await browser.get(where.url)).headers["location"])
 
             async def receive():
                 return f" {sent[0]}\n"
 
             with anyio.fail_after(20):
-                await login(server.config(tokens=tmp_path), open_url, receive)
+                await login(server.config(tokens=tmp_path), show, receive)
             assert entry(tmp_path)[2]["tokens"]["access_token"] == "access-1"
 
     run(main)
@@ -87,7 +87,8 @@ def test_a_visit_without_the_one_time_state_or_by_another_name_ends_nothing(tmp_
         with issuing() as issuer, web("modern", issuer=issuer) as server:
             codes = []
 
-            async def open_url(url):
+            async def show(where):
+                url = where.url
                 back = httpx2.URL(httpx2.URL(url).params["redirect_uri"])
                 state = httpx2.URL(url).params["state"]
                 async with httpx2.AsyncClient(trust_env=False) as browser:
@@ -95,10 +96,10 @@ def test_a_visit_without_the_one_time_state_or_by_another_name_ends_nothing(tmp_
                     codes.append((await browser.get(wrong)).status_code)
                     right = back.copy_with(params={"code": "evil", "state": state})
                     codes.append((await browser.get(right, headers={"Host": "evil.example"})).status_code)
-                await browse(url)
+                await browse(where)
 
             with anyio.fail_after(20):
-                await login(server.config(tokens=tmp_path), open_url)
+                await login(server.config(tokens=tmp_path), show)
             assert codes == [400, 400]
             assert [form["code"] for form in issuer.grants("authorization_code")] == ["c-1"]
 
@@ -193,8 +194,8 @@ def test_calls_run_side_by_side_while_signed_in(tmp_path):
 )
 def test_nobody_is_led_to_an_issuer_that_is_not_safe(tmp_path, settings, words):
     async def main():
-        async def nowhere(url):
-            raise AssertionError(f"led to {url}")
+        async def nowhere(where):
+            raise AssertionError(f"led to {where.url}")
 
         with issuing(**settings) as issuer, web("modern", issuer=issuer) as server:
             with pytest.raises(HostError, match=words), anyio.fail_after(20):
@@ -273,5 +274,62 @@ def test_what_a_client_is_known_by_goes_to_no_other_issuer(tmp_path):
                 await servers.settled()
                 assert "issuer" in servers.statuses["lean"].detail
             assert "/token" not in [path for path, _ in issuer.asked + mine.asked]
+
+    run(main)
+
+
+class Slow:
+    """A person who takes their time to sign in."""
+
+    def __init__(self, seconds=0.0):
+        self.seconds, self.asked = seconds, []
+
+    def here(self, server, scopes):
+        return True
+
+    async def lead(self, where):
+        self.asked.append((where.server, where.host, where.scopes))
+        await anyio.sleep(self.seconds)
+        await browse(where)
+        return await where.visited()
+
+
+def test_while_somebody_signs_in_no_deadline_passes_and_they_are_asked_once(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            config = server.config(tokens=tmp_path, startup_timeout=3.0, tool_timeout=1.5)
+            person = Slow(4.0)
+            async with serving(config, person=person) as servers:
+                await servers.settled()
+                assert servers.statuses["lean"].state == "ready"
+                issuer.valid.clear()
+                issuer.refresh, person.seconds = "taken back", 2.0
+                results = []
+
+                async def add():
+                    results.append((await call(servers, "lean__add", {"a": 1, "b": 1})).outcome)
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(add)
+                    tasks.start_soon(add)
+                assert results == ["ok", "ok"]
+            assert person.asked == [("lean", "127.0.0.1", "jugs")] * 2
+
+    run(main)
+
+
+def test_who_signed_in_and_is_not_let_in_is_not_led_there_with_each_call(tmp_path):
+    async def main():
+        with issuing() as issuer, web("modern", issuer=issuer) as server:
+            person = Slow()
+            async with serving(server.config(tokens=tmp_path), person=person) as servers:
+                await servers.settled()
+                issuer.useless = True
+                issuer.valid.clear()
+                for _ in range(3):
+                    issuer.refresh = "taken back"
+                    result = await call(servers, "lean__add", {"a": 1, "b": 1})
+                    assert (result.outcome, result.cause) == ("error", "server_down")
+            assert len(person.asked) == 2
 
     run(main)

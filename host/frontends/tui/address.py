@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.events import Paste
 
 from host.core.events import Answer, Asked
 from host.core.text import safe
@@ -74,7 +75,8 @@ class Address(Panel):
 
     def _hint(self) -> None:
         done = [("y", "done there, carry on")] if self.taken else []
-        self.hints.offer(("o", "open in the browser"), ("c", "copy"), *done, ("d", "decline"), ("esc", "cancel"))
+        far = [("paste", "where a browser elsewhere ended")] if self.asked.about == "sign_in" else []
+        self.hints.offer(("o", "open in the browser"), ("c", "copy"), *far, *done, ("d", "decline"), ("esc", "cancel"))
 
     def action_open(self) -> None:
         if self.armed and self.has_focus:
@@ -90,6 +92,16 @@ class Address(Panel):
     def _taken(self, taken: bool) -> None:
         self.taken = self.taken or taken
         self._hint()
+
+    def on_paste(self, event: Paste) -> None:
+        """Where a browser on another machine ended: it cannot come back to this one by itself."""
+        text = event.text.strip()
+        if self.asked.about == "sign_in" and self.armed and self.has_focus:
+            event.stop()
+            if _parts(text)[0] in ("http", "https"):
+                self.send(Answer("accept", self.asked.request_id, content={"address": text}))
+            else:
+                self.tell("that is no address: paste the one that the browser ended at")
 
     def action_done(self) -> None:
         if self.armed and self.has_focus and self.taken:
