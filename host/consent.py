@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from host.config import ConfigFile
+from host.core.careful import warnings
 from host.core.errors import ConfigError
 from host.core.policy import Rule, Verdict
 from host.core.settings import ServerConfig
@@ -111,9 +112,9 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
     lines = [f"This folder has a file that wants to be used: {_shown(str(file.path))}", ""]
     lines += [line for start in begun for line in start_lines(start)]
     lines += [f"It chooses the model {_shown(file.model)}"] if file.model else []
+    others = dict.fromkeys(m for fallback in (file.fallback or (), *_fallbacks(file)) for m in fallback)
+    lines += [f"It falls back on {_shown(', '.join(others))}"] if others else []
     for server in file.servers.values():
-        if server.trust_hints:
-            lines.append(f"It takes the word of {server.name} for which of its tools only read")
         lines += [
             f"It says that {server.name}.{safe(tool)} is: {said.effect or 'of unknown effect'}, "
             f"{'closed' if said.open is False else 'open'}"
@@ -128,6 +129,10 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
         if profile.prompt
     ]
     return "\n".join(lines)
+
+
+def _fallbacks(file: ConfigFile) -> list[tuple[str, ...]]:
+    return [profile.fallback for profile in file.profiles.values()]
 
 
 def start_lines(start: Start) -> list[str]:
@@ -147,6 +152,7 @@ def start_lines(start: Start) -> list[str]:
         f"  in        {_shown(start.cwd)}",
         *([f"  sets      {_shown(', '.join(start.sets))}"] if start.sets else []),
         *([f"  reads     {_shown(', '.join(start.reads))} from your environment"] if start.reads else []),
+        *(f"  CAREFUL   {_shown(warning)}" for warning in warnings(start.argv, start.sets)),
         "",
     ]
 

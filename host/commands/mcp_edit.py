@@ -20,8 +20,6 @@ from host.core.errors import ConfigError
 from host.core.settings import Origin
 from host.core.text import safe
 
-SHELLS = ("sh", "bash", "zsh", "dash", "fish", "ksh", "powershell", "pwsh")
-FETCHERS = {"npx": "npm", "bunx": "npm", "pnpx": "npm", "uvx": "PyPI", "pipx": "PyPI"}
 SECRET = re.compile(r"(?i)(^|_|-)(api_?-?key|key|token|secret|password|passwd|credentials?|authorization)(_|-|$)")
 
 
@@ -162,8 +160,6 @@ def write_entry(
         on = replace(draft.file.servers[name], enabled=True)
         (start,) = starts(replace(draft.file, servers={name: on}))
         shown = start_lines(start)[:-1]
-        words = [entry.get("command", ""), *entry.get("args", [])]
-        shown += [f"  CAREFUL   {safe(warning)}" for warning in warnings(words)]
         shown += [f"  note      {safe(note)}" for note in literal_secrets(entry)]
         if not agreed(options, "\n".join(shown), f"Write {name} into {safe(str(path))}?"):
             tell(f"{name} was not added")
@@ -208,27 +204,6 @@ def tell(text: str) -> None:
 
 
 # --- what a person should look at twice
-
-
-def warnings(argv: Sequence[str]) -> Iterator[str]:
-    """What is dangerous about a command, in words."""
-    words = [word for text in argv for word in re.split(r"[\s;&|()`]+", text)]
-    names = {word.rpartition("/")[2] for word in words}
-    line = " ".join(argv)
-    if names & {"sudo", "doas", "su", "pkexec"}:
-        yield "it runs with the rights of another user, such as root"
-    if names & {"rm", "shred", "dd", "mkfs"}:
-        yield "it can delete or overwrite files"
-    if re.search(r"\b(curl|wget)\b[^|]*\|", line):
-        yield "it downloads a program and runs it unseen"
-    elif argv and argv[0].rpartition("/")[2] in SHELLS:
-        yield "it runs a line of shell, which can do anything that you can"
-    if "--privileged" in argv or "docker.sock" in line:
-        yield "its container is not shut in"
-    if argv and (registry := FETCHERS.get(argv[0].rpartition("/")[2])):
-        package = next((word for word in argv[1:] if not word.startswith("-") and word != "run"), "")
-        if package.endswith("@latest") or not re.search(r".@\d|==\d", package):
-            yield f"each start fetches what {registry} calls {package or 'it'} that day; name a version to stay with it"
 
 
 def literal_secrets(entry: Mapping[str, Any]) -> Iterator[str]:

@@ -44,6 +44,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
     resume = resumed(options, env.state_folder)
     files = read_files(env, Path.cwd(), options.config)
     notices: list[str] = []
+    notices += [what for file in files for what in file.ignored]
     trust = options.trust or env.agent_host_trust
     for number, file in enumerate(files):
         if file.origin == "project" and loosens(file) and not settle(file, env.state_folder, trust, ask):

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from host.config.interpolate import Interpolation, interpolate
 from host.config.places import dotted, places
 from host.config.problems import Problems
+from host.config.project import ignored, own_rules
 from host.config.references import References
 from host.config.remote import REMOTE, Remote, oauth_of, read_remote
 from host.config.rules import build_rules
@@ -47,7 +48,8 @@ BUILT_IN: Mapping[str, Wire] = {"openai": "responses", "anthropic": "messages"}
 class ConfigFile:
     """What one file says. `unlisted`: profiles that list no servers and get all enabled ones; `own_fallback`: those
     that say which models to fall back on. `variables`: the names that each server reads from the environment.
-    `secrets`: values that may never be stored. `document`: the file as it is written. `unsandboxed`: servers
+    `secrets`: values that may never be stored. `document`: the file as it is written. `ignored`: what of a
+    project's file does not hold, and why. `unsandboxed`: servers
     that start outside any sandbox. `limits` bound every profile."""
 
     path: Path
@@ -70,6 +72,7 @@ class ConfigFile:
     variables: dict[str, frozenset[str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
 
 
 def read_file(path: Path, origin: Origin, environ: Mapping[str, str], rules_before: int = 0) -> ConfigFile:
@@ -90,6 +93,8 @@ def read_file(path: Path, origin: Origin, environ: Mapping[str, str], rules_befo
     except ValidationError as error:
         file.problems.take(error)
     _Build(file, filled, environ, rules_before).all()
+    if origin == "project":
+        file.ignored = [f"{file.problems.place(at)}: {dotted(at)}: {what}" for at, what in ignored(filled.document)]
     return file
 
 
@@ -141,7 +146,8 @@ class _Build:
         for name, raw in self._tables("mcp_servers"):
             self._server(name, ServerSection.model_validate(raw))
         self._check_server_names()
-        self.file.rules = build_rules(document.get("rules"), ("rules",), "rules", self.rules_before, wrong)
+        rules = build_rules(document.get("rules"), ("rules",), "rules", self.rules_before, wrong)
+        self.file.rules = self._narrowed(rules)
         profiles = document.get("profiles")
         for name, raw in profiles.items() if isinstance(profiles, dict) else ():
             if not isinstance(raw, dict):
@@ -149,7 +155,10 @@ class _Build:
             rules = build_rules(raw.get("rules"), ("profiles", name, "rules"), name, 0, wrong)
             own = {key: value for key, value in raw.items() if key != "rules"}
             if all(wrong.sound(("profiles", name, key)) for key in own):
-                self._profile(name, ProfileSection.model_validate(own), rules)
+                self._profile(name, ProfileSection.model_validate(own), self._narrowed(rules))
+
+    def _narrowed(self, rules: tuple[policy.Rule, ...]) -> tuple[policy.Rule, ...]:
+        return own_rules(rules, self.file.servers) if self.file.origin == "project" else rules
 
     def _allowed(self, listed: list[dict[str, Any]]) -> None:
         for number, one in enumerate(listed):
@@ -213,7 +222,7 @@ class _Build:
             None if section.enabled_tools is None else tuple(section.enabled_tools),
             tuple(section.disabled_tools),
             section.parallel,
-            section.trust_hints,
+            section.trust_hints and self.file.origin != "project",
             {tool: _said(said) for tool, said in section.tools.items()},
             self.file.origin,
             self.file.path,

