@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -91,13 +91,21 @@ class Host:
         else:
             log = await to_thread.run_sync(Log.create, self._config.home, new_id())
             state = State(session=log.session)
+        try:
+            return await self._begin(log, state, profile)
+        except BaseException:
+            with suppress(StoreError):
+                log.close()
+            raise
+
+    async def _begin(self, log: Log, state: State, profile: str | None) -> Session:
         chosen = self._profile(profile or state.profile or None)
         configs = self._servers(chosen)
         pins = await to_thread.run_sync(lambda: {config.name: self._pins(config) for config in configs})
         setup = self._setup(chosen, configs)
         session = Session(log, state, setup)
         session.attended = self._options.attended
-        if resume is None:
+        if log.seq == 0:  # new, or its first process died before it wrote a word
             session.emit(self._opened(chosen))
         elif changes := self._changes(state, chosen):
             session.emit(ev.SettingsChanged(changes))

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Hosts that need not be imported first: one process imports the program, and forks for each that is wanted.
 
-A child is the program itself with its own arguments, folder, environment and pipes. On wish it dies by SIGKILL at one
-exact moment of its life: before or after an event is in the log, or so long after. Run alone it is that process.
+A child is the program itself with its own arguments, folder, environment and pipes. On wish it meets its fate at one
+exact moment of its life: SIGKILL before or after an event is in the log, or so long after, or a disk that is full from
+there on. Run alone it is that process.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,16 +18,18 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 WHOLE = 1_000_000
+FILLER = "filler"
 
 
 class Death(NamedTuple):
     """The moment: the `nth` event of a kind for a call ("" without one). `when`: before it is in the log, after, or
-    milliseconds after."""
+    milliseconds after; the disk is full before it, or only for what follows (`then full`)."""
 
     kind: str
     call: str
@@ -52,6 +56,7 @@ class Born(NamedTuple):
     pid: int
     stdin: Any
     stdout: Any
+    stderr: Any
 
 
 class Nursery:
@@ -70,15 +75,14 @@ class Nursery:
         self._process.wait(20)
 
     def start(self, arguments: Sequence[str], folder: Path, env: dict[str, str], death: Death | None = None) -> Born:
-        """A new host; what it says on stderr is in the folder's `stderr`."""
-        to_read, to_write = os.pipe(), os.pipe()
-        errors = os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        theirs = [to_read[0], to_write[1], errors]
+        """A new host in this folder."""
+        to_read, to_write, to_complain = os.pipe(), os.pipe(), os.pipe()
+        theirs = [to_read[0], to_write[1], to_complain[1]]
         wish = {"arguments": list(arguments), "folder": str(folder), "env": env, "death": death}
         pid = self._ask(wish, theirs)
         for each in theirs:
             os.close(each)
-        return Born(pid, os.fdopen(to_read[1], "wb", 0), os.fdopen(to_write[0], "rb"))
+        return Born(pid, os.fdopen(to_read[1], "wb", 0), os.fdopen(to_write[0], "rb"), os.fdopen(to_complain[0], "rb"))
 
     def wait(self, born: Born) -> int:
         """How a child ended: its exit code, or minus the signal that ended it."""
@@ -136,14 +140,28 @@ def doom(death: Death) -> None:
         here = death[:3] in [moments.name(kind, json.loads(body)) for kind, body in rows]
         if here and death.when == "before":
             die()
+        if here and death.when == "full":
+            fill(log.folder)
         done = append(log, rows, *more, **named)
         if here and death.when == "after":
             die()
-        if here:
-            threading.Timer(int(death.when) / 1000, die).start()
+        if here and death.when == "then full":
+            fill(log.folder)
+        if here and isinstance(death.when, int):
+            threading.Timer(death.when / 1000, die).start()
         return done
 
     Log.append = appending  # type: ignore[method-assign]
+
+
+def fill(folder: Path) -> None:
+    """Leave no room: on a disk of its own, by filling it; else this process may write no file any more."""
+    if not folder.is_mount():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        return
+    with suppress(OSError), (folder / FILLER).open("wb", 0) as file:
+        while file.write(b"x" * 1024):
+            pass
 
 
 if __name__ == "__main__":

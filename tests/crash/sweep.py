@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -137,7 +138,7 @@ class Story:
         """Live, die, live on; what must be true then. Returns the log."""
         with tempfile.TemporaryDirectory() as folder, ModelServer(decide) as model:
             home = Path(folder)
-            self._set_up(home, model.base_url)
+            self.set_up(home, model.base_url)
             try:
                 ended = life(nursery, home, self.plan, self.death)
                 assert ended == (-9 if self.death else 0), f"it ended with {ended}"
@@ -149,7 +150,7 @@ class Story:
                 error.add_note(f"{self}: {(home / 'stderr').read_text()[-2000:]}")
                 raise
 
-    def _set_up(self, home: Path, base_url: str) -> None:
+    def set_up(self, home: Path, base_url: str) -> None:
         values = {
             "base_url": base_url,
             "python": json.dumps(sys.executable),
@@ -184,15 +185,21 @@ def life(nursery: Nursery, home: Path, plan: list[dict], death: Death | None = N
 
     if not running:
         go_on()
-    for line in host.stdout:
-        event = json.loads(line)
-        assert event["kind"] != "rejected", event
-        if event["kind"] == "asked":
-            say(answer(event))
-        elif event["kind"] in ENDS.values():
-            assert event.get("reason", "done") == "done", event
-            go_on()
-    for pipe in (host.stdin, host.stdout):
+    try:
+        for line in host.stdout:
+            event = json.loads(line)
+            assert event["kind"] != "rejected" or (death and "full" in str(death.when)), event
+            if event["kind"] == "asked":
+                say(answer(event))
+            elif event["kind"] in ENDS.values():
+                assert event.get("reason", "done") == "done", event
+                go_on()
+    except BaseException:
+        os.kill(host.pid, signal.SIGKILL)
+        raise
+    with (home / "stderr").open("ab") as errors:
+        errors.write(host.stderr.read())
+    for pipe in host[1:]:
         pipe.close()
     return nursery.wait(host)
 
@@ -250,6 +257,8 @@ def deaths(events: Iterable[dict], pause: int, chance: random.Random) -> list[De
     for event in events:
         kind, call, nth = moments.name(event["kind"], event)
         found.append(Death(kind, call, nth, "after"))
+        if kind == "session_opened":
+            found.append(Death(kind, call, nth, "before"))
         if kind == "call_started":
             found.append(Death(kind, call, nth, chance.randint(0, 2 * pause + 3)))
         if kind in ("call_finished", "compacted"):

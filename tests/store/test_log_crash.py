@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.core.errors import StoreError
+from host.store.files import heads
 from host.store.log import Log, delete_log, read_log, verify
 
 AT = "2026-11-22T12:00:00.000Z"
@@ -21,6 +22,7 @@ AT = "2026-11-22T12:00:00.000Z"
 WRITER = """
 import sys
 from pathlib import Path
+from host.store.files import heads
 from host.store.log import Log
 log = Log.create(Path(sys.argv[1]), "s1")
 step = 0
@@ -105,6 +107,7 @@ def test_a_head_is_never_ahead_of_what_the_disk_holds(tmp_path):
     code = """
 import sys
 from pathlib import Path
+from host.store.files import heads
 from host.store.log import Log
 log = Log.create(Path(sys.argv[1]), "s1")
 log.append([("x", b"{}")], "at")
@@ -117,3 +120,33 @@ log.close()
     calls = [line for line in trace.read_text().splitlines() if "s1.db-wal" in line or "heads.log" in line]
     head = next(n for n, line in enumerate(calls) if "write(" in line and "heads.log" in line)
     assert any("sync(" in line and "s1.db-wal" in line for line in calls[:head][-1:])
+
+
+def test_a_write_ahead_log_torn_anywhere_in_its_last_row(tmp_path):
+    with closing(Log.create(tmp_path, "s1")) as log:
+        log.append([("x", b"{}")], AT)
+        before = (tmp_path / "sessions" / "s1.db-wal").stat().st_size
+        log.append([("x", b"{}")], AT)
+        shutil.copytree(tmp_path / "sessions", tmp_path / "torn" / "sessions")
+    folder, wal = tmp_path / "torn", tmp_path / "torn" / "sessions" / "s1.db-wal"
+    content = wal.read_bytes()
+    assert before < len(content) < before + 9000
+    for place in (*range(before, before + 40), *range(before + 40, len(content), 11), len(content)):
+        wal.write_bytes(content[:place])
+        wal.with_name("s1.db-shm").unlink(missing_ok=True)
+        assert len(read_log(folder, "s1")) == (2 if place == len(content) else 1)
+
+
+def test_heads_torn_at_every_byte_say_nothing_false_and_spoil_no_later_one(tmp_path):
+    with closing(Log.create(tmp_path, "s1")) as log:
+        for _ in range(2):
+            log.append([("x", b"{}")], AT)
+            log.mark_head(AT)
+        file = tmp_path / "heads.log"
+        whole = file.read_bytes()
+        for place in range(len(whole)):
+            file.write_bytes(whole[:place])
+            assert verify(tmp_path) == (["s1"], [])
+            log.mark_head(AT)
+            assert heads(tmp_path)["s1"][-1][0] == log.seq
+            assert verify(tmp_path) == (["s1"], [])
