@@ -69,7 +69,7 @@ class Connection:
         self.trouble = ""
         self.protocol: str | None = None
         self.about = self.says = self.instructions = ""
-        self.kept: dict[str, list[Any]] = {}
+        self.kept: dict[str, tuple[float, list[Any]]] = {}
         self.probe = ""
         self.offers = types.ServerCapabilities()
         self.ready = False

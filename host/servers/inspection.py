@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio
 import mcp_types as types
 
 from host.core.errors import HostError
 from host.servers.connection import PAGES, Connection
+
+SHORTEST = 1.0
 
 Make = Callable[[types.PaginatedRequestParams | None], types.Request[Any, Any]]
 LISTS: Mapping[str, tuple[str, str, Make]] = {
@@ -38,21 +42,31 @@ async def inspect(connection: Connection) -> dict[str, Any]:
         found[name] = []
         if getattr(offers, capability) is not None:
             try:
-                found[name] = await whole_list(connection, key, make)
+                found[name], _ = await whole_list(connection, key, make)
             except HostError as error:
                 found["errors"][name] = str(error)
     return found
 
 
 async def listed(connection: Connection, name: str) -> list[Any]:
-    """One of `LISTS`, asked for once and kept until the server says that it changed. Raises HostError."""
+    """One of `LISTS`, asked for and kept for as long as the server lets us. Raises HostError."""
     capability, key, make = LISTS[name]
     if getattr(connection.offers, capability) is None:
         return []
     kept = connection.kept  # another one takes its place when a list changes meanwhile
-    if name not in kept:
-        kept[name] = [item for item in await whole_list(connection, key, make) if isinstance(item, dict)]
-    return kept[name]
+    until, items = kept.get(name, (0.0, []))
+    if anyio.current_time() >= until:
+        found, ttl = await whole_list(connection, key, make)
+        items = [item for item in found if isinstance(item, dict)]
+        kept[name] = (anyio.current_time() + lifetime(connection, capability, ttl), items)
+    return items
+
+
+def lifetime(connection: Connection, capability: str, ttl: float) -> float:
+    """Seconds that a list may be kept: until it changes, where the server tells of that, and in the handshake's era,
+    which has no other word for it; else what it says, and a moment at least, for a menu asks at each key."""
+    tells = getattr(getattr(connection.offers, capability), "list_changed", None)
+    return math.inf if tells or connection.era == "handshake" else max(ttl / 1000, SHORTEST)
 
 
 async def complete(
@@ -67,18 +81,22 @@ async def complete(
     return [text for text in found.get("values") or [] if isinstance(text, str)], bool(found.get("hasMore"))
 
 
-async def whole_list(connection: Connection, key: str, make: Make) -> list[Any]:
-    """All pages of a list. Raises HostError, also where the pages do not end."""
+async def whole_list(connection: Connection, key: str, make: Make) -> tuple[list[Any], float]:
+    """All pages of a list, and for how many milliseconds they are good. Raises HostError, also where the pages do not
+    end."""
     items: list[Any] = []
+    ttl = math.inf
     cursors: set[str | None] = {None}
     cursor: str | None = None
     for _ in range(PAGES):
         params = types.PaginatedRequestParams(cursor=cursor) if cursor is not None else None
         page = await connection.request(make(params), f"list its {key}")
         items += page.get(key) or []
+        said = page.get("ttlMs")
+        ttl = min(ttl, said if isinstance(said, int | float) else 0)
         cursor = page.get("nextCursor")
         if cursor is None:
-            return items
+            return items, ttl
         if cursor in cursors:
             break
         cursors.add(cursor)

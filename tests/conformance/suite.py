@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,12 @@ def scenarios(node: Path, suite: Path, words: list[str]) -> list[tuple[str, str]
     ]
 
 
+def named() -> set[str]:
+    """The scenarios that the manifest of duties counts on."""
+    duties = tomllib.loads((ROOT / "tests" / "servers" / "duties.toml").read_text())["authorization"]
+    return {name for duty in duties.values() for name in duty.get("conformance", [])}
+
+
 def run(node: Path, suite: Path, results: Path, name: str, version: str) -> Result:
     command = [node, suite, "client", "--command", f"{sys.executable} {CLIENT}", "--scenario", name]
     folder = results / f"{name.replace('/', '_')}-{version}"
@@ -104,7 +111,10 @@ def main(words: list[str]) -> int:
     node, suite = installed()
     results = suite.parents[4] / "results" / str(os.getpid())
     wanted = scenarios(node, suite, words)
-    bad = 0
+    unknown = set() if words else named() - ({name for name, _ in wanted} - MAY_FAIL.keys())
+    bad = len(unknown)
+    for name in sorted(unknown):
+        print(f"FAIL  tests/servers/duties.toml names {name}, which the suite has not, or which may fail")
     with ThreadPoolExecutor(2) as two:
         for result in two.map(lambda each: run(node, suite, results, *each), wanted):
             known = MAY_FAIL.get(result.scenario)

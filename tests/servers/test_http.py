@@ -212,9 +212,10 @@ def test_a_server_that_wants_a_token_is_told_from_one_that_is_away():
         ("huge", "error", "bad_result", "it is larger than 64 MiB"),
     ],
 )
-def test_a_call_that_goes_wrong_costs_that_call_only(trait, outcome, cause, reason):
+@ERAS
+def test_a_call_that_goes_wrong_costs_that_call_only(era, trait, outcome, cause, reason):
     async def main():
-        with web("modern", trait) as server:
+        with web(era, trait) as server:
             async with serving(server.config()) as servers:
                 await servers.settled()
                 result = await call(servers, "lean__add", {"a": 1, "b": 1})

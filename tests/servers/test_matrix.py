@@ -214,6 +214,22 @@ def test_a_subscription_that_ends_is_opened_again_and_the_list_read_anew(way, tm
     run(main)
 
 
+def test_a_list_is_kept_for_as_long_as_its_server_says(tmp_path):
+    async def main():
+        short = place("stdio", "modern", tmp_path / "a", "lists_resources", "ttl_0", name="short")
+        long = place("stdio", "modern", tmp_path / "b", "lists_resources", "ttl_60000", name="long")
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir()
+        async with short as (one, of_short), long as (two, of_long), serving(one, two) as servers:
+            await servers.settled()
+            while len(of(of_short(), "resources/list")) < 3:
+                for name in ("short", "long"):
+                    assert (await servers.listed(name, "resources"))[0]["name"] == "one"
+            assert len(of(of_long(), "resources/list")) == 1
+
+    run(main)
+
+
 @CELLS
 def test_a_person_may_deny_or_cancel_and_every_way_reaches_the_server(era, tmp_path):
     async def main():

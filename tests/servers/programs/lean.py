@@ -238,6 +238,9 @@ def on_request(id, method, params):
             on_list(id, params)
         case "tools/call":
             on_call(id, params)
+        case "resources/list" if "lists_resources" in TRAITS:
+            ttl = next((int(trait[4:]) for trait in TRAITS if trait.startswith("ttl_")), 0)
+            reply(id, resources=[{"uri": "note://one", "name": "one"}], ttlMs=ttl)
         case "resources/read" if params["uri"] == "note://one":
             reply(id, contents=[{"uri": params["uri"], "mimeType": "text/plain", "text": "one note"}])
         case "resources/read" if params["uri"] == "note://long":
