@@ -28,6 +28,7 @@ from host.core.settings import (
     Origin,
     Profile,
     ProviderConfig,
+    Sampling,
     ServerConfig,
     ServerLimits,
     ToolSettings,
@@ -207,6 +208,10 @@ class _Build:
         cwd = self._path(section.cwd, (*at, "cwd"))
         if section.enabled and not cwd.is_dir():
             wrong.add((*at, "cwd"), f"no folder {cwd}")
+        roots = tuple(self._path(root, (*at, "roots")) for root in section.roots)
+        for root in roots:
+            if section.enabled and not root.is_dir():
+                wrong.add((*at, "roots"), f"no folder {root}")
         self.file.variables[name] = frozenset(self.filled.used_under(at) | {section.bearer_token_env_var or ""} - {""})
         self.file.servers[name] = ServerConfig(
             name,
@@ -233,6 +238,8 @@ class _Build:
             log_level=section.log_level,
             approval=section.default_tools_approval_mode,
             limits=ServerLimits(section.limits.calls, section.limits.seconds),
+            roots=roots,
+            sampling=Sampling(section.sampling.calls, section.sampling.tokens) if section.sampling else None,
         )
         if section.url is None and section.sandbox == "off":
             self.file.unsandboxed.add(name)

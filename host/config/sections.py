@@ -87,6 +87,13 @@ class ServerLimitsSection(Section):
     seconds: Amount | None = None
 
 
+class SamplingSection(Section):
+    """[mcp_servers.NAME.sampling]: that it is there lets the server ask the model, with a person's yes each time."""
+
+    calls: Count = 3
+    tokens: Count = 2_000
+
+
 class ServerSection(Section):
     """[mcp_servers.NAME]: how a server is started or where it is, and what is known of its tools."""
 
@@ -123,6 +130,8 @@ class ServerSection(Section):
     default_tools_approval_mode: Approval | None = None
     tools: dict[str, ToolSection] = {}
     limits: ServerLimitsSection = ServerLimitsSection()
+    roots: list[Filled] = []
+    sampling: SamplingSection | None = None
 
     @field_validator("sandbox", mode="before")
     @classmethod

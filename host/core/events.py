@@ -74,7 +74,8 @@ class CallDecided:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question to a person. For an approval `arguments` are exactly what would be sent."""
+    """One question to a person. For an approval `arguments` are exactly what would be sent. For a sampling they are
+    the server's request, then, asked anew with the model's answer and its `usage`, what the server would get."""
 
     kind: ClassVar[str] = "asked"
     request_id: str
@@ -93,6 +94,7 @@ class Asked:
     message: str | None = None
     schema: Json | None = None
     url: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

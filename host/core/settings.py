@@ -87,10 +87,19 @@ class AllowedServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How often a server may have the model answer within one call, and how long an answer may be, in tokens."""
+
+    calls: int = 3
+    tokens: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One [mcp_servers.NAME]: a `command` to start or a `url` to talk to. Paths are absolute, times in seconds, `env`
     and `headers` interpolated. What is signed in for is kept in the folder `tokens`. `instructions`: what the server
-    says to models reaches them; `log_level`: from where on its own log is asked for, None not at all."""
+    says to models reaches them; `log_level`: from where on its own log is asked for, None not at all. `roots` are the
+    folders that it is told of; without `sampling` it may ask nothing of the model."""
 
     name: str
     command: str = ""
@@ -117,6 +126,8 @@ class ServerConfig:
     limits: ServerLimits = ServerLimits()
     instructions: bool = True
     log_level: LogLevel | None = None
+    roots: tuple[Path, ...] = ()
+    sampling: Sampling | None = None
 
     @property
     def subject(self) -> str:

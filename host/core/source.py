@@ -10,6 +10,7 @@ from host.core.types import CallResult, InputRequired, ToolSpec
 
 What = Literal["tools", "resources", "prompts", "resource"]
 Era = Literal["modern", "handshake"]
+ELICITATION, SAMPLING, ROOTS = "elicitation/create", "sampling/createMessage", "roots/list"
 Progress = Callable[[float, float | None, str | None], None]
 Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -32,7 +33,8 @@ class Round:
 class ToolSource(Protocol):
     """A server as the engine sees it. A server that needs input ends the round; `ask` serves those of the
     handshake era, which ask in the middle of a call: it takes {"method", "params"} of the server's request and
-    returns the result object to send back."""
+    returns the result object to send back, empty if there is none. A request that the source itself can answer
+    (`roots/list`) comes with its `answer`."""
 
     @property
     def parallel(self) -> bool: ...

@@ -371,8 +371,11 @@ def _compacted(state: State, event: ev.Compacted) -> None:
 
 def _asked(state: State, event: ev.Asked, seq: int, at: str) -> None:
     state.questions[event.request_id] = Question(event, seq, at)
-    if state.turn is not None and state.turn.waiting_since is None:
-        state.turn.waiting_since = at
+    if event.usage is not None:
+        state.usage += event.usage
+    if state.turn is not None:
+        state.turn.usage += event.usage or Usage()
+        state.turn.waiting_since = state.turn.waiting_since or at
 
 
 def _sign_ins(state: State) -> dict[str, Question]:

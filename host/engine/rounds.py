@@ -19,6 +19,7 @@ from host.core.spans import traceparent
 from host.core.state import Call, outcome_after_loss
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import CallResult, InputRequired, ToolSpec
+from host.engine.questions import answer_in_call, answers, given, question
 from host.engine.session import Session
 
 ROUNDS = 10
@@ -45,7 +46,9 @@ async def run(session: Session, call: Call) -> None:
             reason = f"it still asked for input after {ROUNDS} rounds"
             await finished(session, call, CallResult("error", cause="bad_result", reason=reason), 0)
             return
-        await paused(session, call, result)
+        paused(session, call, result)
+        if not await answers(session, call):
+            return
         if not result.requests:
             await anyio.sleep(POLL[min(polls, len(POLL) - 1)])
             polls += 1
@@ -80,11 +83,7 @@ async def send(
             session.delta(ev.Delta(0, 0, "progress", value, call.id))
 
     async def ask_in_call(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        asked = question(f"q{session.state.seq + 1}", call, request)
-        if asked is None:
-            return {"action": "cancel"}
-        session.emit(asked)
-        return as_result(await answer_to(session, asked))
+        return await answer_in_call(session, call, request)
 
     responses = given(session, call) if call.round > 1 else None
     state = call.paused.state if call.paused else None
@@ -101,70 +100,15 @@ def trace_of(session: Session, call: Call) -> str | None:
     return traceparent(session.session, turn.began, call.id, call.started.key)
 
 
-async def paused(session: Session, call: Call, needed: InputRequired) -> None:
-    """The server ended the round: each of its requests is one durable question, and all are answered before the
-    next round."""
+def paused(session: Session, call: Call, needed: InputRequired) -> None:
+    """The server ended the round: each of its requests that a person answers is one durable question."""
     seq = session.state.seq + 1
     requests = {
         key: {"request_id": f"q{seq}.{number}", **request}
         for number, (key, request) in enumerate(needed.requests.items())
     }
-    asked = [a for request in requests.values() if (a := question(request["request_id"], call, request))]
+    asked = [a for request in requests.values() if (a := question(session, request["request_id"], call, request))]
     session.emit(ev.CallPaused(call.id, call.round, requests, needed.state), *asked)
-    for each in asked:
-        await answer_to(session, each)
-
-
-async def ask_again(session: Session, call: Call) -> None:
-    """A paused call of an earlier process: what it asks is open again, under the same request ids."""
-    for question in [q for q in session.state.questions.values() if q.asked.call_id == call.id]:
-        await answer_to(session, question.asked)
-
-
-def question(request_id: str, call: Call, request: Mapping[str, Any]) -> ev.Asked | None:
-    """A server's request as a question to a person; None where this host has no way to ask it."""
-    params = request.get("params") or {}
-    decision = call.decision
-    if request.get("method") != "elicitation/create" or decision is None:
-        return None
-    url = params.get("mode") == "url"
-    return ev.Asked(
-        request_id,
-        "url" if url else "form",
-        decision.server,
-        call.id,
-        tool=decision.tool,
-        remote_name=decision.remote_name,
-        message=params.get("message"),
-        schema=None if url else params.get("requestedSchema"),
-        url=params.get("url") if url else None,
-    )
-
-
-def given(session: Session, call: Call) -> dict[str, Any]:
-    """The answers to a pause, by the server's own keys."""
-    assert call.paused is not None
-    answers = {}
-    for key, request in call.paused.requests.items():
-        asked = session.state.questions.get(request["request_id"])
-        answers[key] = as_result(asked.answer) if asked and asked.answer else {"action": "cancel"}
-    return answers
-
-
-def as_result(answer: ev.Answered) -> dict[str, Any]:
-    """An answer as MCP's ElicitResult."""
-    content = {"content": dict(answer.content)} if answer.action == "accept" and answer.content is not None else {}
-    return {"action": answer.action, **content}
-
-
-async def answer_to(session: Session, asked: ev.Asked) -> ev.Answered:
-    """Wait for the answer; where nobody can give one the host declines at once."""
-    question = session.state.questions[asked.request_id]
-    if question.answer is None and not session.attended:
-        session.emit(session.decline(asked))
-    await session.until(lambda: question.answer is not None)
-    assert question.answer is not None
-    return question.answer
 
 
 # --- the end

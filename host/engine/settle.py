@@ -12,7 +12,8 @@ from host.core.policy import Verdict
 from host.core.schema import arguments_problem
 from host.core.state import Call, Question, Spent, grant_of, outcome_after_loss
 from host.core.types import ToolSpec
-from host.engine.rounds import answer_to, ask_again, run
+from host.engine.questions import answer_to, answers
+from host.engine.rounds import run
 from host.engine.session import Session
 
 
@@ -28,8 +29,8 @@ async def settle(session: Session, call: Call) -> None:
     while spec := overtaken(session, call):
         if not await allowed(session, call, spec, call.arguments):
             return
-    if call.status == "paused":
-        await ask_again(session, call)
+    if call.status == "paused" and not await answers(session, call):
+        return
     if ready_to_start(session, call):
         await run(session, call)
 

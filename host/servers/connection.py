@@ -10,8 +10,9 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp import ClientSession, MCPError
+from mcp.client.session import ClientRequestContext
 from mcp.shared.inbound import find_invalid_x_mcp_header
-from pydantic import RootModel, ValidationError
+from pydantic import FileUrl, RootModel, ValidationError
 
 from host import __version__
 from host.core.catalog import definition_digest
@@ -19,7 +20,7 @@ from host.core.errors import HostError
 from host.core.policy import presumed_effect
 from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.source import Ask, Era, Person, Progress, Round, What
+from host.core.source import ROOTS, Ask, Era, Person, Progress, Round, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
@@ -102,6 +103,8 @@ class Connection:
                     write,
                     client_info=types.Implementation(name="agent-host", version=__version__),
                     elicitation_callback=self._questions.elicited,
+                    sampling_callback=self._questions.sampled if self._config.sampling else None,
+                    list_roots_callback=self._listed_roots if self._config.roots else None,
                     message_handler=self._news.heard,
                 )
                 async with client:
@@ -244,7 +247,8 @@ class Connection:
 
         try:
             with patience.scope, self._deadlines.of(patience), self._questions.of(ask, patience):
-                return result_of(await self._ask(request_of(spec, arguments, round, self.level), moved), spec)
+                raw = await self._ask(request_of(spec, arguments, round, self.level), moved)
+                return self._required(raw) if raw.get("resultType") == "input_required" else result_of(raw, spec)
         except MCPError as error:
             return await self._failed(error)
         except ValidationError as error:
@@ -254,6 +258,21 @@ class Connection:
             return CallResult("error", is_error=True, cause="bad_result", reason=words(error))
         key = "tool_timeout_sec" if own is None else f"tools.{name}.timeout_sec"
         return CallResult("error", is_error=True, cause="timeout", reason=f"{patience.reason}; {key} gives it longer")
+
+    def _required(self, raw: Mapping[str, Any]) -> InputRequired:
+        """The round ended with requests. Which folders it may know of, the server is told without a question."""
+        requests: dict[str, dict[str, Any]] = {}
+        for key, request in (raw.get("inputRequests") or {}).items():
+            method = request.get("method")
+            requests[key] = {"method": method, "params": request.get("params") or {}}
+            if method == ROOTS:
+                requests[key]["answer"] = roots_of(self._config).model_dump(
+                    by_alias=True, mode="json", exclude_none=True
+                )
+        return InputRequired(requests, raw.get("requestState"))
+
+    async def _listed_roots(self, context: ClientRequestContext) -> types.ListRootsResult:
+        return roots_of(self._config)
 
     async def _failed(self, error: MCPError) -> CallResult:
         """An error reply, or the end of the connection, which the SDK reports in the same way."""
@@ -312,6 +331,13 @@ def spec_of(config: ServerConfig, raw: Mapping[str, Any]) -> ToolSpec:
     return ToolSpec("", config.name, name, text, schema, output, title, claims, digest, effect, opened, confirmed)
 
 
+def roots_of(config: ServerConfig) -> types.ListRootsResult:
+    """The folders that the entry of a server names for it."""
+    return types.ListRootsResult(
+        roots=[types.Root(uri=FileUrl(root.as_uri()), name=root.name) for root in config.roots]
+    )
+
+
 def request_of(
     spec: ToolSpec, arguments: Mapping[str, Any], round: Round, level: str | None = None
 ) -> types.CallToolRequest:
@@ -329,13 +355,11 @@ def request_of(
     return types.CallToolRequest(params=types.CallToolRequestParams.model_validate(params, by_name=False))
 
 
-def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult | InputRequired:
+def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult:
     """What the server answered. A result that breaks the tool's own output schema is kept, with a warning."""
     if (large := large_result(raw)) is not None:
         return large
     kind = raw.get("resultType", "complete")
-    if kind == "input_required":
-        return InputRequired(raw.get("inputRequests") or {}, raw.get("requestState"))
     if kind != "complete":
         return CallResult("error", is_error=True, cause="bad_result", reason=f"its type is {str(kind)[:50]!r}")
     content, structured = tuple(raw.get("content") or ()), raw.get("structuredContent")

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 from mcp.client.session import ClientRequestContext
-from mcp_types import ElicitRequestParams, ElicitResult
+from mcp_types import (
+    CreateMessageRequestParams,
+    CreateMessageResult,
+    ElicitRequestParams,
+    ElicitResult,
+    ErrorData,
+    RequestParams,
+)
 
-from host.core.source import Ask
+from host.core.source import ELICITATION, SAMPLING, Ask
 from host.servers.patience import Patience
+
+REFUSED = -1
+"""What the specification's examples answer for a user's no."""
 
 
 @dataclass(eq=False, slots=True)
@@ -44,17 +55,30 @@ class Questions:
 
     async def elicited(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Answer `elicitation/create`. Never raises: a question that cannot be put is a cancelled one."""
-        if len(self._running) != 1:
+        try:
+            return ElicitResult.model_validate(await self._asked(ELICITATION, params))
+        except Exception:
             return ElicitResult(action="cancel")
+
+    async def sampled(
+        self, context: ClientRequestContext, params: CreateMessageRequestParams
+    ) -> CreateMessageResult | ErrorData:
+        """Answer `sampling/createMessage`. Never raises: no answer is a refusal."""
+        try:
+            return CreateMessageResult.model_validate(await self._asked(SAMPLING, params))
+        except Exception:
+            return ErrorData(code=REFUSED, message="the user, or the host's limits, did not allow it")
+
+    async def _asked(self, method: str, params: RequestParams) -> dict[str, Any]:
+        """The result to send; empty if nobody was asked, or the call ended meanwhile."""
+        if len(self._running) != 1:
+            return {}
         running = self._running[0]
         plain = params.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"meta"})
         with anyio.CancelScope() as scope, running.patience.stopped():
             running.questions.add(scope)
             try:
-                answer = await running.ask({"method": "elicitation/create", "params": plain})
-                return ElicitResult.model_validate(dict(answer))
-            except Exception:
-                return ElicitResult(action="cancel")
+                return dict(await running.ask({"method": method, "params": plain}))
             finally:
                 running.questions.discard(scope)
-        return ElicitResult(action="cancel")
+        return {}
