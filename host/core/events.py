@@ -75,7 +75,9 @@ class CallDecided:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One question to a person. For an approval `arguments` are exactly what would be sent. For a sampling they are
-    the server's request, then, asked anew with the model's answer and its `usage`, what the server would get."""
+    the server's request, then, asked anew with the model's answer and its `usage`, what the server would get. `runs` is
+    the server's command and arguments, or its address; `says` its own description, cut short; `flows` which data of
+    other servers could leave with the call (core/provenance.py)."""
 
     kind: ClassVar[str] = "asked"
     request_id: str
@@ -95,6 +97,9 @@ class Asked:
     schema: Json | None = None
     url: str | None = None
     usage: Usage | None = None
+    runs: tuple[str, ...] | None = None
+    says: str | None = None
+    flows: tuple[Json, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

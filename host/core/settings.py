@@ -82,8 +82,7 @@ class AllowedServer:
     def fits(self, server: ServerConfig) -> bool:
         if server.url is not None:
             return self.url is not None and fnmatchcase(server.url, self.url)
-        argv = (server.command, *server.args)
-        return len(argv) == len(self.command) and all(map(fnmatchcase, argv, self.command))
+        return len(server.argv) == len(self.command) and all(map(fnmatchcase, server.argv, self.command))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +139,14 @@ class ServerConfig:
         return self.file.with_name("servers.lock")
 
     @property
+    def argv(self) -> tuple[str, ...]:
+        """The command and its arguments, or the address alone."""
+        return (self.url,) if self.url is not None else (self.command, *self.args)
+
+    @property
     def identity(self) -> str:
         """What this server is, whatever it is called: the digest of what is started where, or of its address."""
-        what = [self.url] if self.url is not None else [self.command, *self.args, str(self.cwd)]
+        what = [self.url] if self.url is not None else [*self.argv, str(self.cwd)]
         return sha256(canonical(what).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ from host.core import events as ev
 from host.core import loops
 from host.core.context import Load, aside, gain, weight
 from host.core.loops import Circle
+from host.core.provenance import Source, noted
 from host.core.told import CHARS_PER_TOKEN, told
 from host.core.types import Effect, Grant, Limits, Message, Outcome, Part, Text, ToolCall, ToolResult, Usage, canonical
 
@@ -106,7 +107,7 @@ class Turn:
 @dataclass(slots=True)
 class State:
     """Everything a session knows. Nobody but `apply` changes it. `catalog` has the server of each exposed tool name, in
-    the order they were met, `found` what each search found.
+    the order they were met, `sources` the tools whose results were read, `found` what each search found.
 
     `words` are the user's last, `load` is how much the messages weigh; long results up to event `cleared` are set
     aside, messages up to event `compacted` summarised.
@@ -123,6 +124,7 @@ class State:
     facts: dict[str, Any] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
     catalog: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
     found: list[tuple[str, ...]] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     later: list[Message] = field(default_factory=list)
@@ -416,6 +418,8 @@ def _finished(state: State, event: ev.CallFinished, seq: int) -> None:
             why = event.reason or "its end was not seen"
             state.unsettled.append(Unsettled(call.decision.tool, arguments, key, call.started_at, why))
     call.status = "finished"
+    if event.outcome in ("ok", "error") and event.cause is None and call.decision:
+        state.sources = noted(state.sources, call.decision)
     if event.found:
         state.found.append(event.found)
     edited = call.arguments if call.edited else None

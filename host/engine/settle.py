@@ -9,12 +9,16 @@ from typing import Any
 
 from host.core import events as ev
 from host.core.policy import Verdict
+from host.core.provenance import flows
 from host.core.schema import arguments_problem
 from host.core.state import Call, Question, Spent, grant_of, outcome_after_loss
 from host.core.types import ToolSpec
 from host.engine.questions import answer_to, answers
 from host.engine.rounds import run
 from host.engine.session import Session
+
+SAYS = 300
+"""Characters of its own description that a server gets into a question."""
 
 
 async def settle(session: Session, call: Call) -> None:
@@ -96,7 +100,7 @@ async def allowed(session: Session, call: Call, spec: ToolSpec, arguments: Mappi
     decision = call.decision
     assert decision is not None
     if decision.verdict == "ask":
-        return await answered_yes(session, call, spec, question.asked if question else ask(session, call))
+        return await answered_yes(session, call, spec, question.asked if question else ask(session, call, spec))
     return decision.verdict == "allow"
 
 
@@ -170,15 +174,18 @@ def without_a_person(asked: ev.Asked) -> str:
     return f"{asked.reason}; {way} lets it run"
 
 
-def ask(session: Session, call: Call) -> ev.Asked:
-    decision = call.decision
+def ask(session: Session, call: Call, spec: ToolSpec) -> ev.Asked:
+    """The question, with all that the host knows and a person should see before a yes."""
+    state, decision = session.state, call.decision
     assert decision is not None
+    server = session.setup.servers.get(decision.server)
+    could_leave = flows(state.sources, state.messages, decision.server, decision.arguments) if decision.open else []
     asked = ev.Asked(
-        f"q{session.state.seq + 1}",
+        f"q{state.seq + 1}",
         "approval",
         decision.server,
         call.id,
-        session.state.turn.steps if session.state.turn else 0,
+        state.turn.steps if state.turn else 0,
         decision.tool,
         decision.remote_name,
         decision.arguments,
@@ -187,6 +194,9 @@ def ask(session: Session, call: Call) -> ev.Asked:
         decision.rules,
         decision.reason,
         decision.grantable,
+        runs=server.argv if server else None,
+        says=" ".join(spec.description.split())[:SAYS] or None,
+        flows=tuple(could_leave) or None,
     )
     session.emit(asked)
     return asked

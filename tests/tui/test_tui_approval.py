@@ -391,10 +391,14 @@ def test_what_may_destroy_runs_only_after_its_end_was_seen() -> None:
     play(FakeDoor(asking(LONG, effect="destructive")), scene)
 
 
-def test_what_only_writes_may_run_with_its_end_out_of_sight_but_marked() -> None:
+def test_what_only_writes_is_not_run_either_with_its_end_out_of_sight() -> None:
     async def scene(stage: Stage) -> None:
         await stage.reviewing()
-        await stage.sees("more lines below", "[y] run once")
+        await stage.sees("more lines below", "[–] scroll to the end to run")
+        await stage.press("y", "s", "r", "enter")
+        assert not stage.answers
+        await stage.press("end")
+        await stage.sees("[y] run once")
         await stage.press("y")
         assert only(stage) == ev.Answer("accept", "q1")
 

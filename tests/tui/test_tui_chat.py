@@ -360,6 +360,7 @@ CHECKS: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "changes": _shows("every tool is as it was accepted"),
     "tools": _shows("0 of 0 tools"),
     "mode": _mode,
+    "grants": _shows("nothing is granted"),
     "review": _shows("nothing waits for an answer"),
     "stop": _shows("○ ready"),
     "cards": _cards,

@@ -12,7 +12,7 @@ from host.core import events as ev
 from host.core.pins import Drift
 from host.core.source import ServerStatus
 from host.core.state import State, apply
-from host.core.types import SessionRow, Text, ToolCall, ToolSpec, Usage
+from host.core.types import Grant, SessionRow, Text, ToolCall, ToolSpec, Usage
 
 AT = "2026-11-22T12:00:{:02d}.000Z"
 
@@ -64,6 +64,8 @@ class FakeHandle:
                     return ev.Rejected("answer", f"the question {id!r} was already answered")
                 content, remember = command.content, command.remember
                 self.emit(ev.Answered(id, command.action, content, "user", remember, command.reason))
+        elif isinstance(command, ev.Change) and command.revoke:
+            self.emit(ev.SettingsChanged({"revoked": command.revoke}))
         elif isinstance(command, ev.Change) and command.mode:
             self.emit(ev.SettingsChanged({"mode": command.mode}))
         elif isinstance(command, ev.Say):
@@ -114,6 +116,7 @@ class FakeDoor:
         self.statuses: list[ServerStatus] = []
         self.tools: list[ToolSpec] = []
         self.error: Exception | None = None
+        self.granted: list[Grant] = []
 
     async def open(self, resume: str | None = None, profile: str | None = None) -> FakeHandle:
         self.opened.append(resume)
@@ -131,6 +134,14 @@ class FakeDoor:
 
     async def sessions(self) -> list[SessionRow]:
         return self.rows
+
+    async def grants(self) -> tuple[Grant, ...]:
+        return tuple(self.granted)
+
+    async def take_back(self, id: str) -> bool:
+        before = len(self.granted)
+        self.granted = [grant for grant in self.granted if grant.id != id]
+        return len(self.granted) < before
 
 
 # --- short ways to write a script

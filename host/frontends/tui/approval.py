@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,18 +18,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
-from host.core.events import Answer, Asked, Interrupt
+from host.core.events import Action, Answer, Asked, Interrupt
 from host.core.text import safe
-from host.frontends.tui.draw import arguments, wrapped
 from host.frontends.tui.drawn import Drawn
+from host.frontends.tui.facts import facts, sent
 from host.frontends.tui.fields import LineField, TextField
+from host.frontends.tui.grant import Terms
+from host.frontends.tui.prose import BLANK
 from host.frontends.tui.question import Clock, Keys, Panel, Submit
-
-EFFECTS = {
-    "read": ("reads", "$success"),
-    "write": ("writes", "$warning"),
-    "destructive": ("may destroy", "bold $error"),
-}
 
 
 class Approval(Panel):
@@ -41,6 +37,10 @@ class Approval(Panel):
         Binding("n", "deny", "Deny"),
         Binding("d", "deny_why", "Deny and tell why"),
         Binding("s", "grant", "Allow these arguments this session"),
+        Binding("r", "terms", "Grant more than this"),
+        Binding("enter", "save_grant", "Run and grant", show=False),
+        Binding("a", "run_all", "Run all that are asked together"),
+        Binding("x", "deny_all", "Deny all that are asked together"),
         Binding("j", "move(1)", "Next request"),
         Binding("k", "move(-1)", "Previous request"),
         Binding("down", "scroll(1)", "Down"),
@@ -56,22 +56,26 @@ class Approval(Panel):
 
     def __init__(self, asked: Asked, place: tuple[int, int], submit: Submit, clock: Clock) -> None:
         super().__init__(asked, place, submit, clock)
-        self.seen = False
+        self.seen = self.seen_all = False
+        self.others: list[Asked] = []
+        self._own = 0
         self.risk = Drawn(self._risk, classes="risk")
         self.text = Drawn(self._arguments)
         self.room = VerticalScroll(self.text, classes="arguments", can_focus=False)
         self.more = Drawn(classes="more")
         self.hints = Keys()
+        self.terms = Terms(asked)
         self.editor = TextField(classes="editor", show_line_numbers=False)
         self.reason = LineField(
             classes="reason", placeholder="what the model should do instead; Enter denies and tells it"
         )
 
     def compose(self) -> ComposeResult:
-        self.editor.display = self.reason.display = False
+        self.editor.display = self.reason.display = self.terms.display = False
         yield self.risk
         yield self.room
         yield self.more
+        yield self.terms
         yield self.editor
         yield self.reason
         yield self.problem
@@ -95,52 +99,68 @@ class Approval(Panel):
         self.call_after_refresh(self._scrolled)
 
     def _arguments(self, width: int) -> list[Content]:
-        lines = arguments(self.asked.arguments or {}, width)
-        lines += wrapped(self.asked.message, width) if self.asked.message else []
-        return lines or [Content.styled("no arguments", "$quiet")]
+        """Its own arguments in full, then those of the calls that are asked together with it."""
+        lines = sent(self.asked, width)
+        self._own = len(lines)
+        for number, other in enumerate(self.others, 1):
+            name = safe(f"{other.server}.{other.remote_name}")
+            words = (f"── asked together, {number} of {len(self.others)}: ", "$quiet"), (name, "bold $warning")
+            lines += [BLANK, Content.assemble(*words), *facts(other, width), *sent(other, width)]
+        return lines
 
     def _risk(self, width: int) -> list[Content]:
-        asked = self.asked
-        effect, style = EFFECTS.get(asked.effect or "destructive", EFFECTS["destructive"])
-        reach = ("can carry data out", "$warning") if asked.open is not False else ("stays inside", "$success")
-        head = Content.assemble(
-            ("RISK  ", "$quiet"), (effect, style), " · ", reach, " · server ", (safe(asked.server), "bold")
-        )
-        why = "; ".join([*(f"rule {rule}" for rule in asked.rules or ()), asked.reason or ""]).strip("; ")
-        told = wrapped(why or "no reason given", width - 6, "$quiet")
-        first = Content.styled("WHY   ", "$quiet")
-        return [head, *((first if n == 0 else Content(" " * 6)) + line for n, line in enumerate(told))]
+        return facts(self.asked, width)
+
+    def beside(self, others: Sequence[Asked]) -> None:
+        known, now = ({asked.request_id for asked in each} for each in (self.others, others))
+        if known == now:
+            return
+        self.others = list(others)
+        if now - known:
+            self.seen_all = False
+            self.begin()
+        if self.is_mounted:
+            self.text.redraw()
+            self.call_after_refresh(self._scrolled)
 
     def _scrolled(self) -> None:
-        """Mark what is out of sight; a destructive call can be run only after its end was seen."""
+        """Mark what is out of sight; a call can be run only after its end was seen."""
         if not self.room.size.height or not self.text.size.height:
             return
-        hidden = self.text.size.height - int(self.room.scroll_y) - self.room.size.height
-        self.seen = self.seen or hidden <= 0
+        bottom = int(self.room.scroll_y) + self.room.size.height
+        hidden = self.text.size.height - bottom
+        self.seen = self.seen or bottom >= self._own
+        self.seen_all = self.seen_all or hidden <= 0
         whole = "▴ all lines shown" if self.text.size.height > self.room.size.height else ""
         below = f"▾ {hidden} more lines below · ↓ PgDn" if hidden > 0 else whole
         self.more.show(lambda width: [Content.styled(below, "$warning")])
         self.more.display = bool(below) and self.room.display
-        if not self.editor.display and not self.reason.display:
+        if self._face is None:
             self._hint()
             self.call_after_refresh(self.fit)
 
     @property
-    def _locked(self) -> bool:
-        return not self.seen and self.asked.effect in (None, "destructive")
+    def _face(self) -> Widget | None:
+        """What is open instead of the review: the editor, the reason, or the terms of a grant."""
+        return next((face for face in (self.editor, self.reason, self.terms) if face.display), None)
 
     def _hint(self) -> None:
-        run = ("y", "run once") if not self._locked else ("–", "scroll to the end to run")
-        grant = [("s", "allow these arguments this session")] if self.asked.grantable else []
+        run = [("y", "run once") if self.seen else ("–", "scroll to the end to run")]
+        count = len(self.others) + 1
+        if self.others:
+            run.append(("a", f"run all {count}") if self.seen_all else ("–", f"scroll on to run all {count}"))
+            run.append(("x", f"deny all {count}"))
+        grant = [("s", "allow these arguments this session")] if self.asked.grantable and self.seen else []
+        grant += [("r", "grant more")] if self._may_grant_more and self.seen else []
         edit = [("e", "edit arguments")] if self.asked.about == "approval" else []
         others = [("j k", "other requests")] if self.place[1] > 1 else []
         self.hints.offer(
-            run, *edit, ("n", "deny"), ("d", "deny and tell why"), *grant, *others, ("esc", "stop the turn")
+            *run, *edit, ("n", "deny"), ("d", "deny and tell why"), *grant, *others, ("esc", "stop the turn")
         )
 
     def place_at(self, number: int, total: int) -> None:
         super().place_at(number, total)
-        if not self.editor.display and not self.reason.display:
+        if self._face is None:
             self._hint()
 
     # --- keys
@@ -151,19 +171,46 @@ class Approval(Panel):
         return self.armed and self.has_focus
 
     def action_run_once(self) -> None:
-        if self._reviewing and self._locked:
-            self.tell("this tool may destroy: scroll to the end of its arguments first")
+        if self._reviewing and not self.seen:
+            self.tell("scroll to the end of its arguments first")
         elif self._reviewing:
             self.send(Answer("accept", self.asked.request_id))
+
+    def action_run_all(self) -> None:
+        if self._reviewing and self.others and not self.seen_all:
+            self.tell("scroll to the end of all arguments first")
+        elif self._reviewing and self.others:
+            self._answer_all("accept")
+
+    def action_deny_all(self) -> None:
+        if self._reviewing and self.others:
+            self._answer_all("decline")
+
+    def _answer_all(self, action: Action) -> None:
+        """One answer for all that are shown; none of them may have been added unseen."""
+        self.send(Answer(action, request_ids=tuple(each.request_id for each in (self.asked, *self.others))))
 
     def action_deny(self) -> None:
         if self._reviewing:
             self.send(Answer("decline", self.asked.request_id))
 
     def action_grant(self) -> None:
-        if self._reviewing and self.asked.grantable and not self._locked:
+        if self._reviewing and self.asked.grantable and self.seen:
             remember = {"for": "session", "arguments": "exact"}
             self.send(Answer("accept", self.asked.request_id, remember=remember))
+
+    @property
+    def _may_grant_more(self) -> bool:
+        return bool(self.asked.grantable) and self.asked.effect in ("read", "write")
+
+    def action_terms(self) -> None:
+        if self._reviewing and self._may_grant_more and self.seen:
+            self._show(self.terms)
+            self.hints.offer(("enter", "run, and grant this"), ("esc", "back"))
+
+    def action_save_grant(self) -> None:
+        if self.armed and self.terms.display:
+            self.send(Answer("accept", self.asked.request_id, remember=self.terms.remember))
 
     def action_deny_why(self) -> None:
         if self._reviewing:
@@ -182,7 +229,7 @@ class Approval(Panel):
             self.send(Answer("accept", self.asked.request_id, content=None if same else edited))
 
     def action_leave(self) -> None:
-        if self.editor.display or self.reason.display:
+        if self._face is not None:
             self._review()
             self.focus()
         elif self.armed:
@@ -220,14 +267,14 @@ class Approval(Panel):
 
     # --- the three faces: review, editor, reason
 
-    def _show(self, field: TextField | LineField) -> None:
+    def _show(self, field: TextField | LineField | Terms) -> None:
         field.display = True
         self.room.display = field is not self.editor
         self.more.display = False
         field.focus()
 
     def _review(self) -> None:
-        self.editor.display = self.reason.display = False
+        self.editor.display = self.reason.display = self.terms.display = False
         self.room.display = True
         self.tell("")
         self._hint()

@@ -125,6 +125,7 @@ class Chat(Screen[None]):
         ids = [asked.request_id for asked in questions]
         if self.panel is not None and self.panel.asked.request_id in ids:
             self.panel.place_at(ids.index(self.panel.asked.request_id) + 1, len(ids))
+            self.panel.beside(alike(self.panel.asked, questions))
         elif questions:
             self._open(questions, 0)
         elif self.panel is not None:
@@ -135,6 +136,7 @@ class Chat(Screen[None]):
         if self.panel is not None:
             self.panel.remove()
         self.panel = self._panel(questions[number], (number + 1, len(questions)))
+        self.panel.beside(alike(questions[number], questions))
         self.query_one("#dock").mount(self.panel)
         if focus:
             self.panel.focus()
@@ -246,6 +248,8 @@ class Chat(Screen[None]):
                 self.run_worker(self._tools(argument), exit_on_error=False)
             case "mode":
                 self._mode(argument)
+            case "grants":
+                self._grants()
             case "review":
                 self._toggle_review()
             case "stop":
@@ -285,6 +289,11 @@ class Chat(Screen[None]):
 
         tools = await self.link.handle.ask("tools") if self.link.handle else []
         self.app.push_screen(Tools(tools, query))
+
+    def _grants(self) -> None:
+        from host.frontends.tui.granted import Grants
+
+        self.app.push_screen(Grants(self.link))
 
     def _help(self) -> None:
         from host.frontends.tui.screens import Help
@@ -340,3 +349,9 @@ class Chat(Screen[None]):
         """Copy what is selected; else as in the prompt, to which the focus returns."""
         self.prompt.focus()
         self.prompt.clear_or_quit()
+
+
+def alike(asked: ev.Asked, questions: Sequence[ev.Asked]) -> list[ev.Asked]:
+    """The other approvals that the same answer of the model asks for: they are seen, and may be settled, together."""
+    kind = (asked.about, asked.step)
+    return [q for q in questions if q is not asked and q.about == "approval" and (q.about, q.step) == kind]

@@ -26,6 +26,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "mode", "read-only, ask or auto; without a word: the next one", ("shift+tab",), argument="[MODE]", typing=True
     ),
+    Command("grants", "answers given ahead; take one back"),
     Command("review", "answer what waits for you", ("f5",)),
     Command("stop", "stop the running turn", ("escape",)),
     Command("cards", "move among the tool cards", ("f6", "alt+up", "alt+down")),

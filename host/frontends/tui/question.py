@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -78,6 +78,9 @@ class Panel(Vertical, can_focus=True):
     def place_at(self, number: int, total: int) -> None:
         self.place = number, total
         self.border_subtitle = f"request {number} of {total}" if total > 1 else None
+
+    def beside(self, others: Sequence[Asked]) -> None:
+        """These are asked together with this one; most kinds of question stand alone."""
 
     def send(self, command: Command) -> None:
         """Answer, once. A refusal is shown, and the panel stays."""

@@ -1,0 +1,86 @@
+"""The page of answers given ahead: what is granted, and a key that takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from host.core import events as ev
+from host.core.errors import HostError
+from host.core.text import safe
+from host.core.types import Grant
+from host.frontends.tui.draw import columns
+from host.frontends.tui.link import Link
+from host.frontends.tui.screens import Page
+from host.frontends.view import granted_words
+
+FOR = {"session": "this session", "project": "a project", "me": "you, everywhere"}
+
+
+class Grants(Page):
+    """The grants of this session, then those that outlive it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("x,delete", "take_back", "Take back")]
+    heading = "Grants"
+    hints = "x take back · esc back"
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.link = link
+        self.grants: list[Grant] = []
+        self.list = OptionList(markup=False)
+
+    def body(self) -> ComposeResult:
+        yield self.list
+
+    async def on_mount(self) -> None:
+        self.list.focus()
+        await self._fill()
+
+    async def _fill(self) -> None:
+        self.grants = list(self.link.view.state.grants)
+        try:
+            self.grants += await self.link.door.grants()
+        except HostError as error:
+            self.app.notify(str(error), severity="warning", markup=False)
+        lines = columns([_line(grant) for grant in self.grants]) if self.grants else []
+        self.list.clear_options()
+        self.list.add_options(_options(lines))
+        self.list.highlighted = 0 if lines else None
+
+    async def action_take_back(self) -> None:
+        at = self.list.highlighted
+        if at is None or at >= len(self.grants):
+            return
+        grant = self.grants[at]
+        try:
+            if grant.scope == "session":
+                self.link.submit(ev.Change(revoke=grant.id))
+            else:
+                await self.link.door.take_back(grant.id)
+        except HostError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+        # The view of a session follows when its event has come; the page need not wait for it.
+        self.link.view.state.grants = [each for each in self.link.view.state.grants if each.id != grant.id]
+        await self._fill()
+
+
+def _options(lines: Sequence[Content]) -> list[Option]:
+    nothing = Content.styled("nothing is granted", "$quiet")
+    return [Option(line) for line in lines] or [Option(nothing, disabled=True)]
+
+
+def _line(grant: Grant) -> tuple[Content, ...]:
+    where = safe(grant.project) if grant.scope == "project" else FOR[grant.scope]
+    return (
+        Content.styled(grant.id, "$quiet"),
+        Content.styled(safe(f"{grant.server}.{grant.tool}", 48), "bold"),
+        Content.styled(where, "$accent"),
+        Content(safe(granted_words(grant), 200)),
+    )
