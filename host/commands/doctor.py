@@ -20,6 +20,7 @@ from host.commands.local import detected
 from host.commands.start import facts, terminal_ask
 from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
 from host.config.merge import NO_MODEL
+from host.config.packages import installed
 from host.config.problems import nearest
 from host.config.telemetry import told
 from host.consent import settle
@@ -85,7 +86,8 @@ def _configured(options: argparse.Namespace, env: Environment, found: Found) -> 
         model, why = chosen or (model, why)
         found.remarks += notices
     found.model |= {"name": model, "why": why}
-    return replace(config, model=model)
+    servers = {name: installed(server, config.home) for name, server in config.servers.items()}
+    return replace(config, model=model, servers=servers)
 
 
 def _agreed(options: argparse.Namespace, env: Environment, file: ConfigFile, found: Found) -> ConfigFile:

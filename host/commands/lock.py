@@ -18,7 +18,9 @@ from host.commands.mcp import unknown
 from host.commands.pinned import accepted, locks, of_lock
 from host.commands.start import Begun, begin, facts, terminal_ask
 from host.config.lock import Lock, Locked, start_of, write_lock
+from host.config.packages import fetch, installed
 from host.core.errors import ConfigError, HostError
+from host.core.packages import at_pin, package_of
 from host.core.pins import Drift, Pin, Pins, definition, difference, judge
 from host.core.settings import ServerConfig
 from host.core.source import ServerStatus
@@ -39,6 +41,7 @@ class Live:
     tools: list[ToolSpec] = field(default_factory=list)
     server: Mapping[str, Any] = field(default_factory=dict)
     aside: Mapping[str, str] = field(default_factory=dict)
+    package: str | None = None
     failed: str = ""
 
 
@@ -47,7 +50,9 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError("--check changes nothing and --update NAME does: give one of them")
     begun = begin(options, terminal_ask(options), talks=False)
     known = {lock.path: lock for lock in locks(begun.files)}
-    live = anyio.run(listed, wanted(options, begun), facts(options))
+    live = anyio.run(
+        listed, [fetched(begun, config, start) for config, start in wanted(options, begun)], facts(options)
+    )
     for one in live:
         if one.failed:
             tell(f"{one.config.name} is not reviewed: {one.failed}")
@@ -86,9 +91,25 @@ def wanted(options: argparse.Namespace, begun: Begun) -> list[tuple[ServerConfig
     ]
 
 
-async def listed(servers: Sequence[tuple[ServerConfig, Mapping[str, Any]]], known: Mapping[str, Any]) -> list[Live]:
+def fetched(begun: Begun, config: ServerConfig, start: Mapping[str, Any]) -> Live:
+    """The server from the version of its package that is meant today, where it comes out of one."""
+    written = next(file.servers[config.name] for file in begun.files if config.name in file.servers)
+    package = package_of(written.command, written.args) if written.url is None else None
+    live = Live(replace(config, enabled=True), start)
+    if package is not None:
+        try:
+            live.package = fetch(begun.config.home, package).pin
+        except ConfigError as error:
+            tell(f"{config.name}: {package.name} is not pinned to a version: {error}")
+        else:
+            args = at_pin(written.command, written.args, live.package)
+            live.config = installed(replace(live.config, command=written.command, args=args), begun.config.home)
+    return live
+
+
+async def listed(servers: Sequence[Live], known: Mapping[str, Any]) -> list[Live]:
     """Start them all, take what they list, and end them."""
-    live = {config.name: Live(replace(config, enabled=True), start) for config, start in servers}
+    live = {one.config.name: one for one in servers}
 
     def on_status(status: ServerStatus) -> None:
         """Waited for below."""
@@ -124,6 +145,8 @@ def differences(lock: Lock | None, live: Live) -> Iterator[str]:
         yield f"{name}: is started in another way"
         yield from (f"  - {key}: {value}" for key, value in locked.start.items() if live.start.get(key) != value)
         yield from (f"  + {key}: {value}" for key, value in live.start.items() if locked.start.get(key) != value)
+    if locked.package != live.package:
+        yield f"{name}: its package was {locked.package or 'not pinned'} and is {live.package or 'not known'} now"
     for drift in drifts(locked, live).values():
         yield f"{name}.{drift.tool}: {drift.why}"
         yield from (f"  {line}" for line in difference(drift.before, drift.now))
@@ -166,7 +189,7 @@ def reviewed_of(begun: Begun, known: Mapping[Path, Lock], live: Live, asks: bool
     if kept is None:
         tell(f"{live.config.name} is left as it was")
         return None
-    return Locked(live.start, {row.spec.remote_name: pin_of(row, asks) for row in kept}, live.server)
+    return Locked(live.start, {row.spec.remote_name: pin_of(row, asks) for row in kept}, live.server, live.package)
 
 
 def pin_of(row: Row, asks: bool) -> Pin:

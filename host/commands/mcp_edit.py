@@ -14,9 +14,11 @@ from host.arguments import UsageError
 from host.commands.mcp import one_name, unknown
 from host.config import Environment, environment, file_places
 from host.config.environment import FILE_NAME
+from host.config.packages import fetch
 from host.config.write import Draft, added, removed, servers_in, switched, text_of
 from host.consent import start_lines, starts
 from host.core.errors import ConfigError
+from host.core.packages import Package, package_of
 from host.core.settings import Origin
 from host.core.text import safe
 
@@ -154,6 +156,7 @@ def write_entry(
             raise ConfigError(f"{other}: there is a server {name} already; agent-host mcp remove {name} takes it out")
     if to not in places:
         places.append(to)
+    package = package_of(entry.get("command", ""), entry.get("args", ())) if options.action == "add" else None
     draft = Draft.of(path, added(text, name, entry), places, env)
     try:
         refuse(draft, f"{name} was not added")
@@ -161,14 +164,30 @@ def write_entry(
         (start,) = starts(replace(draft.file, servers={name: on}))
         shown = start_lines(start)[:-1]
         shown += [f"  note      {safe(note)}" for note in literal_secrets(entry)]
-        if not agreed(options, "\n".join(shown), f"Write {name} into {safe(str(path))}?"):
+        first = f"Fetch {package.name} from {package.registry}, and write" if package else "Write"
+        if not agreed(options, "\n".join(shown), f"{first} {name} into {safe(str(path))}?"):
             tell(f"{name} was not added")
             return False
+        if package:
+            draft.drop()
+            draft = Draft.of(path, added(text, name, pinned_entry(env, entry, package)), places, env)
         draft.put()
     finally:
         draft.drop()
     sys.stdout.write(f"added {name} to {safe(str(path))}\n")
     return True
+
+
+def pinned_entry(env: Environment, entry: Mapping[str, Any], package: Package) -> dict[str, Any]:
+    """The entry with the version that was fetched, from which it will be started; as it is, where none could be."""
+    try:
+        found = fetch(env.state_folder, package)
+    except ConfigError as error:
+        tell(f"{package.name} is not pinned to a version: {error}")
+        return dict(entry)
+    assert found.version is not None
+    tell(f"fetched {found.name} {found.version}")
+    return {**entry, "args": list(package.arguments(entry["args"], found.version))}
 
 
 def refuse(draft: Draft, what: str) -> None:

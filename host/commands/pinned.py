@@ -8,6 +8,7 @@ from pathlib import Path
 
 from host.config import ConfigFile
 from host.config.lock import Lock, Locked, read_lock, start_of
+from host.core.packages import at_pin
 from host.core.pins import Pin, Pins
 from host.core.settings import Config
 from host.store.host import HostStore
@@ -17,6 +18,7 @@ def pinned(config: Config, files: Sequence[ConfigFile], trust: bool) -> tuple[Co
     """The configuration with the pins of accepted locks, and what a person should know of the others. `trust` accepts
     them for this run. Raises ConfigError for a lock that cannot be read."""
     pins: dict[str, Pins] = {}
+    servers = dict(config.servers)
     notices: list[str] = []
     for lock in locks(files):
         if not (trust or accepted(config.home, lock)):
@@ -27,12 +29,15 @@ def pinned(config: Config, files: Sequence[ConfigFile], trust: bool) -> tuple[Co
                 if server.lock == lock.path and (locked := lock.of(server)):
                     same = locked.start == start_of(file.document["mcp_servers"][server.name])
                     pins[server.name] = of_lock(locked, same)
+                    if locked.package:
+                        args = at_pin(server.command, server.args, locked.package)
+                        servers[server.name] = replace(servers[server.name], args=args)
                     if not same and server.enabled:
                         notices.append(
                             f"{server.name} is not started as {lock.path} says, so what its tools do counts as "
                             f"unknown: agent-host lock --update {server.name}"
                         )
-    return replace(config, pins=pins), notices
+    return replace(config, pins=pins, servers=servers), notices
 
 
 def locks(files: Sequence[ConfigFile]) -> list[Lock]:

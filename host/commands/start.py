@@ -14,6 +14,7 @@ from host.commands.local import detected
 from host.commands.pinned import pinned
 from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
 from host.config.merge import NO_MODEL
+from host.config.packages import installed
 from host.config.problems import nearest
 from host.consent import Ask, ask_in_terminal, settle
 from host.core.errors import ConfigError
@@ -52,6 +53,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
             notices.append(f"{file.path} is not used, for you did not consent; only its ask and deny rules hold")
     config, unlocked = pinned(merge(files, env, base_prompt()), files, trust)
     notices += unlocked
+    servers = {name: installed(server, config.home) for name, server in config.servers.items()}
     if options.profile and options.profile not in config.profiles:
         raise ConfigError(
             f"-p {options.profile}: no such profile{nearest(options.profile, config.profiles)} "
@@ -66,7 +68,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
         model, why = found or (model, f"{why}, and no model server here is used")
     if model.startswith("offline/") or options.verbose:
         notices.append(f"model {model}: {why}")
-    return Begun(env, replace(config, model=model), tuple(notices), resume, tuple(files))
+    return Begun(env, replace(config, model=model, servers=servers), tuple(notices), resume, tuple(files))
 
 
 def terminal_ask(options: argparse.Namespace) -> Ask | None:

@@ -27,7 +27,14 @@ def mcp(tmp_path):
     """Runs `agent-host mcp …` in a folder and a home of its own."""
     folder = tmp_path / "project"
     folder.mkdir()
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AGENT_HOST_HOME": str(tmp_path / "home")}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "npm").write_text("#!/bin/sh\necho npm is not asked here >&2\nexit 1\n")
+    (tmp_path / "bin" / "npm").chmod(0o755)
+    env = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "AGENT_HOST_HOME": str(tmp_path / "home"),
+    }
 
     def run(*words, code=0):
         done = subprocess.run(
@@ -53,7 +60,8 @@ def test_a_server_is_added_after_it_was_shown_and_listed_and_taken_out(mcp):
     assert "--trust" in refused.stderr and "CAREFUL" in refused.stderr
     assert not mcp.file.exists() and list(mcp.file.parent.iterdir()) == []
 
-    mcp("add", "fs", "--trust", "-e", "A=b", "-e", "KEY=${NOT_SET:-}", "--", "npx", "-y", "some-server@latest")
+    told = mcp("add", "fs", "--trust", "-e", "A=b", "-e", "KEY=${NOT_SET:-}", "--", "npx", "-y", "some-server@latest")
+    assert "some-server is not pinned to a version: npm view failed: npm is not asked here" in told.stderr
     assert tomllib.loads(mcp.file.read_text())["mcp_servers"]["fs"] == {
         "command": "npx",
         "args": ["-y", "some-server@latest"],
