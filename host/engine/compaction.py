@@ -10,7 +10,8 @@ from host.core.errors import HostError, ProviderError
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import Message, Text, canonical
 from host.engine.offer import Offer
-from host.engine.session import Model, Session
+from host.engine.session import Session
+from host.engine.setup import Model
 from host.providers.base import Reply, Request
 
 TRANSCRIPT = 60_000

@@ -1,17 +1,19 @@
-"""One reader of a session: loses deltas by merging, never events."""
+"""The readers of a session: each loses deltas by merging, never events."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 
 import anyio
+from anyio import to_thread
 
 from host.core.errors import HostError
 from host.core.events import Delta, Recorded, Rejected
 from host.core.source import ServerStatus
 
+RECENT = 256
 Item = Recorded | Delta | ServerStatus | Rejected
 
 
@@ -51,3 +53,48 @@ class Feed:
 
 def _continues(last: Delta, item: Delta) -> bool:
     return (last.part, last.of, last.call_id) == (item.part, item.of, item.call_id)
+
+
+class Readers:
+    """All who read a session. The last events are at hand; `stored` reads others, after one number up to another."""
+
+    def __init__(self, stored: Callable[[int, int], list[Recorded]]) -> None:
+        self._stored = stored
+        self._feeds: set[Feed] = set()
+        self._error: HostError | None = None
+        self.recent: deque[Recorded] = deque(maxlen=RECENT)
+        self._ended = False
+
+    def push(self, item: Item) -> None:
+        if isinstance(item, Recorded):
+            self.recent.append(item)
+        for feed in self._feeds:
+            feed.push(item)
+
+    def end(self, error: HostError | None = None) -> None:
+        """Nothing more will come, also to who begins to read from here on."""
+        self._error = self._error or error
+        for feed in self._feeds:
+            feed.end(error)
+        self._ended = True
+
+    async def feed(self, after: int, now: Callable[[], tuple[int, Mapping[int, str]]]) -> AsyncIterator[Item]:
+        """The events after one number; then the text streamed so far, by part; then what comes. `now` tells, when the
+        reading begins, the number of the last event and that text."""
+        feed = Feed()
+        upto, texts = now()
+        recent = [recorded for recorded in self.recent if recorded.seq > after]
+        if self._ended:
+            feed.end(self._error)
+        self._feeds.add(feed)
+        try:
+            if upto > after and (not recent or recent[0].seq > after + 1):
+                recent = await to_thread.run_sync(self._stored, after, upto)
+            for recorded in recent:
+                yield recorded
+            for part, text in texts.items():
+                yield Delta(part, 0, "text", text)
+            async for item in feed:
+                yield item
+        finally:
+            self._feeds.discard(feed)

@@ -21,7 +21,8 @@ from host.core.settings import Config, ModelProfile, Profile, ServerConfig
 from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import Grant, Limits, SessionRow, canonical
-from host.engine.session import Model, Session, Setup
+from host.engine.session import Session
+from host.engine.setup import Model, Setup
 from host.engine.signing import Signer, close_stale
 from host.engine.turn import live
 from host.providers.base import Provider

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,69 +16,23 @@ from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
 from host.core.flow import strangers
 from host.core.policy import Context, Decision, decide
-from host.core.settings import ModelProfile, Profile, ServerConfig
+from host.core.settings import ModelProfile
 from host.core.source import ServerStatus, ToolSource
 from host.core.state import Call, State, apply
-from host.core.text import Secrets
 from host.core.told import CHARS_PER_TOKEN
-from host.core.types import Contents, Grant, Large, Text, ToolSpec, Usage
-from host.engine.feed import Feed, Item
+from host.core.types import Contents, Grant, Large, ToolSpec, Usage
+from host.engine.feed import Item, Readers
 from host.engine.inbox import take
 from host.engine.offer import Offer, abouts, offer
 from host.engine.queries import answer
-from host.providers.base import Provider
+from host.engine.setup import Asking, Model, Setup
 from host.servers.builtin import Builtin
 from host.servers.finder import Listing
 from host.servers.large import apart
 from host.servers.pool import SessionServers
-from host.store.grants import GrantFile
 from host.store.log import SPILL, Log, read_log
 
-RECENT = 256
 DURABLE = (ev.UserSaid, ev.Answered)
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A provider ready to be asked: the provider's own name of the model and what is known of it."""
-
-    provider: Provider
-    name: str
-    profile: ModelProfile
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a session runs with today: it is not in the log, a resumed session gets it anew. `lasting` are the grants
-    that outlive sessions, `project` the folder that some of them are bound to."""
-
-    profile: Profile
-    model_for: Callable[[str], Awaitable[Model]]
-    known_model: Callable[[str], str | None]
-    on_turn_end: Callable[[State], None]
-    secrets: Secrets
-    required: frozenset[str] = frozenset()
-    grants: tuple[Grant, ...] = ()
-    bypass: bool = False
-    json_schema: Mapping[str, Any] | None = None
-    patience: float | None = None
-    servers: Mapping[str, ServerConfig] = field(default_factory=dict)
-    lasting: GrantFile | None = None
-    project: str = ""
-    traced: bool = False
-
-
-@dataclass(slots=True)
-class Asking:
-    """The model request in flight: what the feed shows of it, and what is logged should it be cut."""
-
-    model: str
-    request: dict[str, Any]
-    texts: dict[int, str] = field(default_factory=dict)
-
-    def arrived(self) -> tuple[Text, ...]:
-        """The text that had come when the request was cut; never a call."""
-        return tuple(Text(text) for _, text in sorted(self.texts.items()) if text)
 
 
 class Session:
@@ -97,10 +50,9 @@ class Session:
         self.compacting = False
         self.asking: Asking | None = None
         self.offered: dict[str, str] = {}
-        self._rested = anyio.Event()
         self._digests: dict[str, dict[str, str]] = {}
-        self._feeds: set[Feed] = set()
-        self._recent: deque[ev.Recorded] = deque(maxlen=RECENT)
+        self.readers = Readers(self._stored)
+        self._rested = anyio.Event()
         self._changed = anyio.Event()
         self.scope: anyio.CancelScope | None = None
         self.broken: HostError | None = None
@@ -171,22 +123,17 @@ class Session:
         for offset, event in enumerate(happened):
             recorded = ev.Recorded(self.session, seq + offset, at, event)
             apply(self.state, recorded)
-            self._recent.append(recorded)
-            self._push(recorded)
+            self.readers.push(recorded)
         self.wake()
 
     def reject(self, command: str, reason: str) -> None:
         """Tell the readers that a command which was taken came to nothing."""
-        self._push(ev.Rejected(command, reason))
+        self.readers.push(ev.Rejected(command, reason))
 
     def _needs_disk(self, event: ev.Event) -> bool:
         if isinstance(event, ev.CallStarted):
             return self.state.calls[event.call_id].effect != "read"
         return isinstance(event, DURABLE)
-
-    def _push(self, item: Item) -> None:
-        for feed in self._feeds:
-            feed.push(item)
 
     def wake(self) -> None:
         self._changed.set()
@@ -205,8 +152,7 @@ class Session:
         """The session cannot be written any more: it is read-only from here, and its readers are told."""
         if self.broken is None:
             self.broken = error
-            for feed in self._feeds:
-                feed.end(error)
+            self.readers.end(error)
             if self.scope is not None:
                 self.scope.cancel()
 
@@ -251,25 +197,8 @@ class Session:
 
     # --- door two: the feed
 
-    async def feed(self, after: int = 0) -> AsyncIterator[Item]:
-        feed = Feed()
-        upto = self.state.seq
-        recent = [recorded for recorded in self._recent if recorded.seq > after]
-        texts = dict(self.asking.texts) if self.asking else {}
-        if self.broken is not None or self._rested.is_set():
-            feed.end(self.broken)
-        self._feeds.add(feed)
-        try:
-            if upto > after and (not recent or recent[0].seq > after + 1):
-                recent = await to_thread.run_sync(self._stored, after, upto)
-            for recorded in recent:
-                yield recorded
-            for part, text in texts.items():
-                yield ev.Delta(part, 0, "text", text)
-            async for item in feed:
-                yield item
-        finally:
-            self._feeds.discard(feed)
+    def feed(self, after: int = 0) -> AsyncIterator[Item]:
+        return self.readers.feed(after, lambda: (self.state.seq, dict(self.asking.texts) if self.asking else {}))
 
     def _stored(self, after: int, upto: int) -> list[ev.Recorded]:
         rows = read_log(self.log.folder, self.session, after, upto, brief=True)
@@ -281,7 +210,7 @@ class Session:
             delta = replace(delta, value=value)
         if delta.of == "text" and self.asking is not None:
             self.asking.texts[delta.part] = self.asking.texts.get(delta.part, "") + delta.value
-        self._push(delta)
+        self.readers.push(delta)
 
     # --- door three: queries
 
@@ -361,7 +290,7 @@ class Session:
         return self._models[name]
 
     def on_status(self, status: ServerStatus) -> None:
-        self._push(status)
+        self.readers.push(status)
         self.wake()
 
     def on_tools(self, server: str, specs: list[ToolSpec], quarantined: Mapping[str, str]) -> None:
@@ -431,8 +360,7 @@ class Session:
     def rest(self) -> None:
         """No turn will run any more: readers that have taken everything are done."""
         self._rested.set()
-        for feed in self._feeds:
-            feed.end()
+        self.readers.end()
 
     async def close(self) -> None:
         """End in good order: the turn is interrupted, servers are stopped, the log is closed."""

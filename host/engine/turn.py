@@ -15,8 +15,9 @@ from host.core.source import ServerStatus
 from host.core.state import CallModel, EndTurn, SettleCalls, next_step, time_used
 from host.core.types import canonical
 from host.engine.compaction import ask, compact_by_hand
-from host.engine.session import Asking, Session
+from host.engine.session import Session
 from host.engine.settle import settle
+from host.engine.setup import Asking
 
 COMING = ("starting", "restarting")
 RETURNS_WITHIN = 30.0

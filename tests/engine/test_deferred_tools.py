@@ -23,7 +23,8 @@ from host.core.source import ServerStatus
 from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import CallResult, Limits, Message, Text, ToolCall, ToolSpec
-from host.engine.session import Model, Session, Setup
+from host.engine.session import Session
+from host.engine.setup import Model, Setup
 from host.engine.turn import live
 from host.providers.scripted import Scripted
 from host.store.log import Log
@@ -153,6 +154,12 @@ class Servers:
 
     def tools(self):
         return list(SPECS)
+
+    def aside(self, name):
+        return None
+
+    def drifts(self):
+        return []
 
     def spec(self, name):
         return next((each for each in SPECS if each.name == name), None)

@@ -18,7 +18,8 @@ from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import CallResult, Large, Limits, Message, Text, ToolCall, ToolSpec, Usage
 from host.engine.compaction import PROMPT
-from host.engine.session import Model, Session, Setup
+from host.engine.session import Session
+from host.engine.setup import Model, Setup
 from host.engine.turn import live
 from host.providers.base import Reply
 from host.providers.scripted import Scripted
@@ -126,7 +127,7 @@ async def say(session, words):
     """One prompt and its whole turn; how that ended."""
     assert session.submit(ev.Say(words)) is None
     await session.until(lambda: session.state.turn is None and not session.going)
-    return next(item.event for item in reversed(session._recent) if isinstance(item.event, ev.TurnEnded))
+    return next(item.event for item in reversed(session.readers.recent) if isinstance(item.event, ev.TurnEnded))
 
 
 def events(session, kind):

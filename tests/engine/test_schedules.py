@@ -18,7 +18,8 @@ from host.core.state import State, fold
 from host.core.text import Secrets
 from host.core.types import CallResult, InputRequired, Limits, Message, Text, ToolCall, ToolSpec
 from host.engine.compaction import PROMPT
-from host.engine.session import Model, Session, Setup
+from host.engine.session import Session
+from host.engine.setup import Model, Setup
 from host.engine.turn import live
 from host.providers.scripted import Scripted
 from host.store.log import Log
