@@ -77,7 +77,8 @@ class Asked:
     """One question to a person. For an approval `arguments` are exactly what would be sent. For a sampling they are
     the server's request, then, asked anew with the model's answer and its `usage`, what the server would get. `runs` is
     the server's command and arguments, or its address; `says` its own description, cut short; `flows` which data of
-    other servers could leave with the call (core/provenance.py)."""
+    other servers could leave with the call (core/provenance.py); `unchecked` patterns of its schema that are not
+    enforced."""
 
     kind: ClassVar[str] = "asked"
     request_id: str
@@ -100,6 +101,7 @@ class Asked:
     runs: tuple[str, ...] | None = None
     says: str | None = None
     flows: tuple[Json, ...] | None = None
+    unchecked: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

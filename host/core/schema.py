@@ -19,6 +19,8 @@ MAX_BYTES = 65_536
 MAX_DEPTH = 50
 MAX_SPREAD = 1_000
 MAX_MESSAGE = 300
+COSTLY = 2**25
+"""Characters of a schema times characters of arguments from which a check may take long."""
 DATA = ("const", "default", "enum", "example", "examples")
 BESIDE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 
@@ -54,6 +56,12 @@ def arguments_problem(schema: Mapping[str, Any], arguments: Any) -> str | None:
     except ValueError as error:
         found = [f"cannot be checked: {error}"]
     return _short("; ".join(found))
+
+
+def heavy(schema: Mapping[str, Any], arguments: Any) -> bool:
+    """Whether a check may take so long that it must not be done beside other work."""
+    size = len(canonical(arguments))
+    return size * MAX_BYTES > COSTLY and size * len(canonical(schema)) > COSTLY
 
 
 def _of(schema: Any) -> Compiled:

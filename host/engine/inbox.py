@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from host.core import events as ev
 from host.core.errors import HostError
 from host.core.policy import grant_problem
-from host.core.schema import arguments_problem
+from host.core.schema import arguments_problem, heavy
 from host.core.types import Text
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _problem(session: Session, answer: ev.Answer, asked: ev.Asked) -> str | None
     if asked.about == "approval":
         spec = session.spec(asked.tool or "")
         schema = spec.input_schema if spec else {}
+        if heavy(schema, answer.content or {}):
+            return None  # it is checked apart, before anything is sent
     problem = arguments_problem(schema, answer.content or {})
     return f"the answer does not fit the schema: {problem}" if problem else None
 

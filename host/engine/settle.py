@@ -10,12 +10,13 @@ from typing import Any
 from host.core import events as ev
 from host.core.policy import Verdict
 from host.core.provenance import flows
-from host.core.schema import arguments_problem
+from host.core.schema import unenforced
 from host.core.state import Call, Question, Spent, grant_of, outcome_after_loss
 from host.core.types import ToolSpec
 from host.engine.questions import answer_to, answers
 from host.engine.rounds import run
 from host.engine.session import Session
+from host.servers.large import checked
 
 SAYS = 300
 """Characters of its own description that a server gets into a question."""
@@ -60,7 +61,7 @@ async def approved(session: Session, call: Call) -> bool:
         return finish(session, call, "error", "unknown_tool", call.proposal.name)
     if call.proposal.malformed:
         return finish(session, call, "error", "malformed", (call.proposal.raw or "")[:200])
-    if problem := arguments_problem(spec.input_schema, call.proposal.arguments):
+    if problem := await checked(spec.input_schema, call.proposal.arguments):
         return finish(session, call, "error", "invalid_arguments", problem)
     limit = session.state.limits.calls
     if limit is not None and calls_before(session, call) >= limit:
@@ -162,7 +163,7 @@ async def answered_yes(session: Session, call: Call, spec: ToolSpec, asked: ev.A
     edited = answer.content
     if edited is None or dict(edited) == call.arguments:
         return True
-    if problem := arguments_problem(spec.input_schema, edited):
+    if problem := await checked(spec.input_schema, edited):
         return finish(session, call, "error", "invalid_arguments", problem)
     decided(session, call, spec, edited)
     return call.status == "decided"
@@ -197,6 +198,7 @@ def ask(session: Session, call: Call, spec: ToolSpec) -> ev.Asked:
         runs=server.argv if server else None,
         says=" ".join(spec.description.split())[:SAYS] or None,
         flows=tuple(could_leave) or None,
+        unchecked=unenforced(spec.input_schema) or None,
     )
     session.emit(asked)
     return asked

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,11 +18,12 @@ from pydantic_core import from_json
 from host.core.errors import HostError
 from host.core.events import dumps
 from host.core.outline import outlined, plain
-from host.core.schema import arguments_problem
+from host.core.schema import arguments_problem, schema_problem
 from host.core.told import content_parts
 from host.core.types import Blob
 from host.servers.reading import read_part
 
+CHECK = 0.25
 Done = tuple[dict[str, Any], bytes]
 
 
@@ -90,7 +92,21 @@ def broken_promise(schema: Any, result: Mapping[str, Any]) -> str | None:
     return arguments_problem(schema, result["structuredContent"])
 
 
-JOBS: Mapping[str, Callable[[Mapping[str, Any], bytes], Done]] = {"reply": reply, "outline": outline, "read": read}
+def check(about: Mapping[str, Any], body: bytes) -> Done:
+    """What is wrong with arguments. A check of longer than CHECK seconds of the processor ends this process."""
+    arguments = json.loads(body)
+    if problem := schema_problem(about["schema"]):
+        return {"problem": problem}, b""
+    signal.setitimer(signal.ITIMER_VIRTUAL, CHECK)
+    return {"problem": arguments_problem(about["schema"], arguments)}, b""
+
+
+JOBS: Mapping[str, Callable[[Mapping[str, Any], bytes], Done]] = {
+    "reply": reply,
+    "outline": outline,
+    "read": read,
+    "check": check,
+}
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ import anyio
 from anyio import to_thread
 
 from host.core.errors import HostError
+from host.core.events import dumps
+from host.core.schema import arguments_problem, heavy
 
 LARGE = 256 * 1024
 """Bytes from which on a message is not parsed beside other work."""
@@ -36,6 +38,18 @@ async def apart(job: str, about: Mapping[str, Any], data: bytes) -> tuple[dict[s
             return await to_thread.run_sync(_take, taken)
     except OSError as error:
         raise HostError(f"{len(data)} bytes cannot be read: {error}") from None
+
+
+async def checked(schema: Mapping[str, Any], arguments: Any) -> str | None:
+    """As `arguments_problem`, in bounded time: what may take long is checked in a process apart."""
+    if not heavy(schema, arguments):
+        return arguments_problem(schema, arguments)
+    try:
+        told, _ = await apart("check", {"schema": schema}, dumps(arguments))
+    except HostError:
+        return "they take too long to check against the schema: send less"
+    problem: str | None = told["problem"]
+    return problem
 
 
 async def _run(given: IO[bytes], taken: IO[bytes]) -> int:

@@ -68,6 +68,7 @@ def test_the_dialect_is_the_one_the_schema_names():
         ({"$ref": "#/$defs/absent"}, "does not compile"),
         ({"type": "wat"}, "does not compile"),
         ({"description": "x" * 70_000}, "at most 65536"),
+        ({"enum": list(range(200_000))}, "at most 65536"),
         (doubling(25), "branches more than 1000 ways"),
     ],
 )

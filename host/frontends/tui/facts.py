@@ -35,6 +35,9 @@ def facts(asked: Asked, width: int) -> list[Content]:
         lines += _labelled(
             "FLOW", [line for each in asked.flows for line in wrapped(_flow(each), width - 6, "$warning")]
         )
+    if asked.unchecked:
+        patterns = f"its schema has patterns that are not checked: {'  '.join(asked.unchecked)}"
+        lines += _labelled("NOTE", wrapped(patterns, width - 6, "$warning"))
     if asked.says:
         words = Content.styled(f'the server says: "{safe(asked.says)}"', "$quiet")
         lines += _labelled("SAYS", [words.truncate(max(width - 6, 8), ellipsis=True)])

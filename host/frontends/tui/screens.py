@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
+from host.core.schema import unenforced
 from host.core.text import safe
 from host.core.types import SessionRow, ToolSpec
 from host.frontends.handle import Door
@@ -229,6 +230,8 @@ class Tools(Page):
         ]
         for tool in found:
             lines.append(Content.assemble((safe(tool.name), "bold"), "  ", effect(tool)))
+            for pattern in unenforced(tool.input_schema):
+                lines += [Content("  ") + line for line in wrapped(f"not checked: {pattern}", width - 2, "$warning")]
             lines += [
                 Content("  ") + line
                 for line in wrapped(tool.description.strip() or "no description", width - 2, "$quiet")
