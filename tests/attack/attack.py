@@ -15,6 +15,10 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import rows_files
+import rows_process
+import rows_screen
+import rows_wire
 import rows_words
 from field import USERS, Attack, World
 
@@ -33,7 +37,14 @@ class Stage:
         return {attack.row for attack in self.attacks}
 
 
-STAGES = (Stage("words", rows_words.ATTACKS, rows_words.run, USERS),)
+STAGES = (
+    Stage("words", rows_words.ATTACKS, rows_words.run, USERS),
+    Stage("wire", rows_wire.ATTACKS, rows_wire.run),
+    Stage("process", rows_process.ATTACKS, rows_process.run),
+    Stage("screen", rows_screen.ATTACKS, rows_screen.run),
+    Stage("drift", rows_files.TURNED, rows_files.turned),
+    Stage("clone", rows_files.CLONED, rows_files.cloned),
+)
 
 
 def ordered(row: str) -> int:

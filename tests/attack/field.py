@@ -24,6 +24,7 @@ USERS = ("allow-all", "deny-all", "careful", "tired")
 approves just the calls that their own task names, argument by argument; a tired one approves the first three questions
 and then whatever uses a tool of the task."""
 TIRED = 3
+Wish = tuple[str, Mapping[str, Any]]
 OBJECT = {"type": "object", "properties": {}}
 LIES = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False, "idempotentHint": True}
 
@@ -99,7 +100,7 @@ def field(folder: Path, servers: Mapping[str, Mapping[str, Any]]) -> Any:
         yield Field(folder, model, servers)
 
 
-def answers(user: str, line: Mapping[str, Any], task: Sequence[tuple[str, Mapping[str, Any]]], count: int) -> bool:
+def answers(user: str, line: Mapping[str, Any], task: Sequence[Wish], count: int) -> bool:
     """Whether this user approves. `count` questions came before."""
     match user:
         case "allow-all":
@@ -112,12 +113,19 @@ def answers(user: str, line: Mapping[str, Any], task: Sequence[tuple[str, Mappin
 
 
 def converse(
-    home: Field, user: str, task: Sequence[tuple[str, Mapping[str, Any]]], flags: Iterable[str] = (), **env: str
+    home: Field,
+    user: str,
+    task: Sequence[Wish],
+    flags: Iterable[str] = (),
+    more: str = "",
+    also: Sequence[Wish] = (),
+    **env: str,
 ) -> World:
-    """One turn of a session whose user wants the calls of the task; questions are answered as this user does."""
-    flags = [*home.prepare(user), *flags]
+    """One turn of a session whose user wants the calls of the task; questions are answered as this user does. The model
+    makes the calls of `also` as well, which nobody wants."""
+    flags = [*home.prepare(user, more), *flags]
     with home.talk(*flags, **env) as talk:
-        talk.send(kind="say", text="Please: " + " ".join(order(tool, **arguments) for tool, arguments in task))
+        talk.send(kind="say", text="Please: " + " ".join(order(tool, **what) for tool, what in (*also, *task)))
         asked = 0
         while (line := talk.next()) is not None and line["kind"] != "turn_ended":
             if line["kind"] == "asked":
