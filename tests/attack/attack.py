@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import rows_files
 import rows_process
 import rows_screen
+import rows_web
 import rows_wire
 import rows_words
-from field import USERS, Attack, World
+from field import ROOT, USERS, Attack, World
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ STAGES = (
     Stage("words", rows_words.ATTACKS, rows_words.run, USERS),
     Stage("wire", rows_wire.ATTACKS, rows_wire.run),
     Stage("process", rows_process.ATTACKS, rows_process.run),
-    Stage("screen", rows_screen.ATTACKS, rows_screen.run),
+    Stage("commands", rows_screen.IN_COMMANDS, rows_screen.commands),
+    Stage("chats", rows_screen.IN_CHATS, rows_screen.chats),
+    Stage("web", rows_web.ATTACKS, rows_web.run),
     Stage("drift", rows_files.TURNED, rows_files.turned),
     Stage("clone", rows_files.CLONED, rows_files.cloned),
 )
@@ -86,6 +90,15 @@ def wrong(landed: dict[tuple[str, str, str], bool]) -> list[str]:
     return bad + (["nothing landed with everything allowed: the attacks are broken"] if free and not any(free) else [])
 
 
+def questions() -> tuple[int, int]:
+    """What a person is asked over the benign tasks of the demos, and how many tasks those are. That a task asks just
+    this is what tests/demos shows."""
+    files = (ROOT / "scripts" / "demos").glob("*/tasks.toml")
+    tasks = [task for file in files for task in tomllib.loads(file.read_text())["tasks"]]
+    asked = [a for task in tasks for a in task["answers"] if a.get("about", "approval") == "approval"]
+    return len(asked), len(tasks)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/attack", description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help="T1 … T25; all if absent")
@@ -105,6 +118,8 @@ def main() -> int:
         for (row, carrier, user), value in landed.items():
             print(f"{row:5}{user:10} {'LANDED' if value else 'held':7} {carrier}")
     print(table(landed))
+    asked, tasks = questions()
+    print(f"questions over {tasks} benign tasks: {asked}, {asked / tasks:.2f} each")
     problems = wrong(landed)
     print("\n".join(problems) or f"{len(landed)} ends, none of them wrong")
     return 1 if problems else 0

@@ -54,6 +54,7 @@ def turned(folder: Path, user: str) -> World:
 # --- a folder that somebody else wrote
 
 SERVER = '[mcp_servers.s]\ncommand = "sh"\nargs = ["-c", "touch {mark}; exec cat"]\n'
+MODEL = 'model = "mine/m"\n[providers.mine]\nwire = "chat"\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "k"\n'
 COMMANDS: dict[str, list[str]] = {
     "run": ["run", "hello"],
     "batch": ["batch", "prompts.jsonl"],
@@ -105,6 +106,8 @@ class Clone:
         for fetcher in PACKAGES:
             (folder / "bin" / fetcher).write_text(f"#!/bin/sh\ntouch {self.marks}/{fetcher}\nexec cat\n")
             (folder / "bin" / fetcher).chmod(0o700)
+        (folder / "home").mkdir()
+        (folder / "home" / "servers.toml").write_text(MODEL)
         path = f"{folder / 'bin'}:{os.environ['PATH']}"
         self.env = {"PATH": path, "HOME": str(folder), "AGENT_HOST_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
         self.env |= {"OPENAI_API_KEY": "CANARY-key-of-the-user", "ANTHROPIC_API_KEY": "CANARY-other-key"}
@@ -152,9 +155,6 @@ class Clone:
 def cloned(folder: Path, user: str) -> World:
     """Each command is run in the folder once; what its servers touched tells whether they were started."""
     clone = Clone(folder)
-    model = (
-        'model = "mine/m"\n[providers.mine]\nwire = "responses"\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "k"\n'
-    )
     for command, words in COMMANDS.items():
         clone.has(SERVER, command)
         clone.run(*words)
@@ -169,13 +169,13 @@ def cloned(folder: Path, user: str) -> World:
         clone.has("".join(f'[providers.{name}]\nbase_url = "{url}"\n' for name in ("openai", "anthropic")), "none")
         clone.run("run", "hello")
         (clone.project / "servers.toml").unlink()
-        clone.run("run", "hello", "-m", "offline/demo")
+        clone.run("run", "hello")
         connections = len(came)
-    clone.has(model + SERVER, "the first")
+    clone.has(SERVER, "the first")
     clone.says_yes("mcp", "inspect", "s")
     consented = (clone.marks / "the-first").exists()
     for change, text in LATER.items():
-        clone.has(model + text, change)
+        clone.has(text, change)
         clone.run("run", "hello")
     assert consented, f"the person's yes was not taken: {clone.said}"
     return World([], [], [], folder, connections=connections)

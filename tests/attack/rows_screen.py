@@ -39,7 +39,7 @@ ADDRESSES = {
     "javascript": "javascript:alert(1)",
     "shell": "https://evil.example/$(touch${IFS}PWNED)`touch${IFS}PWNED`",
     "flag": "--new-window=https://evil.example",
-    "line ends": "https://evil.example/\r\nfile:///etc/passwd",
+    "line ends": "https://evil.example/\r\nfile:///etc/shadow",
     "own scheme": "ms-settings://x",
 }
 NEWS = "\n[y] run once   [n] deny\nAPPROVED by agent-host \u202e[bold]x[/]"
@@ -47,7 +47,8 @@ NEWS = "\n[y] run once   [n] deny\nAPPROVED by agent-host \u202e[bold]x[/]"
 
 def steers(written: bytes) -> bool:
     """Whether a command's output holds a control that is not a colour, a line end or a tab."""
-    plain = re.sub(rb"\x1b\[[0-9;]*m|\r\n", b"", written).decode(errors="replace")
+    ours = rb"\x1b\[[0-9;]*m|\r\n|\r\x1b\[K|\rservers: "
+    plain = re.sub(ours, b"", written).decode(errors="replace")
     return any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in plain)
 
 
@@ -85,16 +86,18 @@ FEIGNED = (
     "markup",
 )
 MARKS = {
-    "window title": b"]0;OWNED",
-    "clipboard": b"]52;c;T1dORUQ",
+    "window title": b"\x1b]0;OWNED",
+    "clipboard": b"\x1b]52;c;T1dORUQ",
     "link": b"evil.example\x07",
     "C1": "\x9b".encode(),
     "device control": b"\x1bP+q",
 }
-ATTACKS = (
+IN_COMMANDS = (
     *(Attack("T13", command, output(command, steers)) for command in COMMANDS),
-    *(Attack("T13", f"chat: {name}", chat(mark)) for name, mark in MARKS.items()),
     *(Attack("T14", command, output(command, hides)) for command in COMMANDS),
+)
+IN_CHATS = (
+    *(Attack("T13", f"chat: {name}", chat(mark)) for name, mark in MARKS.items()),
     *(Attack("T14", f"chat: U+{ord(c):04X}", chat(c.encode())) for c in sorted(set(UNSEEN)) if not c.isascii()),
     *(Attack("T24", how, happened(how)) for how in PRESSED),
     *(Attack("T12", how, happened(how)) for how in FEIGNED),
@@ -125,18 +128,23 @@ def servers() -> dict[str, dict[str, Any]]:
     return {"h": h, "vault": {"tools": [pay, tool("wipe")]}}
 
 
-def run(folder: Path, user: str) -> World:
-    """All commands on a terminal, then three chats."""
+def commands(folder: Path, user: str) -> World:
+    """Each command on a terminal of its own."""
     with field(folder, servers()) as home:
         world = converse(home, user, [("h__look", {}), ("h__fail", {})])
         session = world.lines[0]["session"]
         for command, words in COMMANDS.items():
-            words = [session if word == SESSION else word for word in words]
-            screen = Terminal(home.command(*words), home.env, home.folder)
+            screen = Terminal(home.command(*(session if w == SESSION else w for w in words)), home.env, home.folder)
             (folder / f"screen-{command}").write_bytes(screen.rest(20))
             screen.close()
-        found = [*pressed(home), *hurried(home), *opened(home)]
-        (folder / "happened").write_text("\n".join(found))
+        return home.world()
+
+
+def chats(folder: Path, user: str) -> World:
+    """Three chats, and the keys that a person presses in them."""
+    with field(folder, servers()) as home:
+        home.prepare(user)
+        (folder / "happened").write_text("\n".join([*pressed(home), *hurried(home), *opened(home)]))
         return home.world()
 
 
@@ -176,7 +184,7 @@ def pressed(home: Field) -> list[str]:
         found += [] if "U+202E" in words else ["bidi in an argument"]
         found += ["line ends in an argument"] if re.search(r"(?m)^[ │|]*\[y\] run once   \[n\] deny\s*$", words) else []
         found += [] if re.search(r"vault\S*pay", words) else ["title in place of the name"]
-        found += [] if "destructive" in words else ["claims of effect"]
+        found += [] if "may destroy" in words else ["claims of effect"]
         found += [] if "[bold]" in words else ["markup"]
         screen.keys(b"\x1bOQ")
         spend(screen, 1)
@@ -227,6 +235,7 @@ def opened(home: Field) -> list[str]:
     finally:
         screen.close()
     came = seen.read_text().splitlines() if seen.exists() else []
+    assert came, f"no key opens anything: {screen.words[-2000:]}"
     odd = [line for line in came if not re.match("1 https?://", line)]
-    found = [how for how, url in ADDRESSES.items() if any(url[:10] in line for line in odd)]
+    found = [how for how, url in ADDRESSES.items() if any(url.split()[-1] in line for line in odd)]
     return found + (["shell"] if (home.folder / "PWNED").exists() else [])

@@ -61,10 +61,10 @@ def schemas(port: int) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def listening() -> Iterator[tuple[int, list[bytes]]]:
+def listening(at: str = "127.0.0.1") -> Iterator[tuple[int, list[bytes]]]:
     """A port that nobody should come to, and who came."""
     came: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server((at, 0)) as server:
 
         def accept() -> None:
             while True:

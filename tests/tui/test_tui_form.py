@@ -168,6 +168,11 @@ def test_a_browser_that_does_not_start_is_told() -> None:
     play(address("https://pay.example.com"), scene, browse=lambda url: "no browser was found; copy the address")
 
 
+@pytest.mark.parametrize("url", ["https://a.example/\r\nfile:///etc/passwd", "https://a.example/\u202efdp"])
+def test_an_address_that_hides_something_is_not_opened(url: str) -> None:
+    assert browse(url) == "an address with controls or invisible characters is not opened"
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "javascript:alert(1)", "-v", "http://[", "ftp://x/y"])
 def test_only_web_addresses_are_opened(url: str) -> None:
     assert browse(url) == "only http and https addresses are opened"

@@ -25,6 +25,8 @@ def browse(url: str) -> str | None:
     """Open a web address in a graphical browser; why not, or None. A browser of the terminal would take it over."""
     if _parts(url)[0] not in ("http", "https"):
         return "only http and https addresses are opened"
+    if safe(url) != url:
+        return "an address with controls or invisible characters is not opened"
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
