@@ -54,7 +54,7 @@ def review(
     if changed:
         show("  since it was locked:", *(f"  {line}" for line in changed))
     table(rows)
-    show(HELP)
+    show(*HELP.split("\n"))
     while True:
         typed = answer(f"{config.name}> ")
         words = typed.split()

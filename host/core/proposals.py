@@ -25,7 +25,7 @@ READS = frozenset(
 WRITES = frozenset(
     words(
         "create add update set write post send put insert upsert edit rename move assign note append save store book "
-        "schedule reserve open reply comment tag label notify escalate publish upload import enable register"
+        "schedule reserve reply comment tag label notify escalate publish upload import enable register"
     )
 )
 DESTROYS = frozenset(

@@ -57,6 +57,7 @@ def test_what_a_person_confirms_in_the_terminal_is_what_runs_without_asking_befo
         ran = [c["call"] for c in home.calls()]
     assert "\x1b[2J" not in seen
     assert "U+001B" in seen
+    assert "U+000A" not in seen
     assert "its own hint says read, which is not believed" in seen
     assert kept == {
         "get_order": ("read", False),
