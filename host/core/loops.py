@@ -15,19 +15,22 @@ NEVER_RAN = ("denied", "declined", "interrupted")
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """How a call ended last, and how often in a row."""
+    """How a call ended last, in how many steps of the turn in a row, and which was the last."""
 
     end: str
     times: int
+    step: int
 
 
-def circle(before: Circle | None, finished: ev.CallFinished) -> Circle:
-    """The circle after one more end. A call that never ran changed nothing, so it goes on the round."""
+def circle(before: Circle | None, finished: ev.CallFinished, step: int) -> Circle:
+    """The circle after one more end. A call that never ran changed nothing, so it goes on the round. Calls of one step
+    were made side by side: they are one time round."""
+    more = before is not None and before.step < step
     if before is not None and finished.outcome in NEVER_RAN:
-        return Circle(before.end, before.times + 1)
+        return Circle(before.end, before.times + more, step)
     what = [finished.outcome, finished.cause, plain(finished.content), finished.structured, plain(finished.outline)]
     end = sha256(canonical(what).encode("utf-8", "surrogatepass")).hexdigest()
-    return Circle(end, before.times + 1 if before is not None and before.end == end else 1)
+    return Circle(end, before.times + more if before is not None and before.end == end else 1, step)
 
 
 def name(call: ToolCall) -> str:

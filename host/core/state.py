@@ -439,7 +439,7 @@ def _times(state: State, call: Call, event: ev.CallFinished) -> int:
     if call.started is not None:
         turn.spent.setdefault(call.started.server, Spent()).milliseconds += event.milliseconds
     key = loops.name(call.proposal)
-    turn.circles[key] = loops.circle(turn.circles.get(key), event)
+    turn.circles[key] = loops.circle(turn.circles.get(key), event, turn.steps)
     return turn.circles[key].times
 
 

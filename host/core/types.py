@@ -179,7 +179,7 @@ class Limits:
     tokens: int | None = None
     usd: float | None = None
     result_tokens: int = 8000
-    repeats: int | None = 5
+    repeats: int | None = 10
 
 
 @dataclass(frozen=True, slots=True)

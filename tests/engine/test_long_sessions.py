@@ -94,7 +94,8 @@ class Played:
             raise ProviderError(error)
         if self.sizes:
             size = self.sizes.pop(0)
-            return Reply((ToolCall(f"c{len(self.requests)}", "s__say", {"size": size}),), "calls", usage)
+            number = len(self.requests)
+            return Reply((ToolCall(f"c{number}", "s__say", {"size": size, "n": number}),), "calls", usage)
         return Reply((Text(self.says),), "done", usage)
 
 

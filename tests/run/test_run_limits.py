@@ -18,6 +18,7 @@ CASES = {
     "calls = 3": (FIVE, 3),
     "result_tokens = 100": (turns([call("s__big", size=2000)], "short"), 1),
     "repeats = 2": (turns(*[[call("s__look")] for _ in range(9)], "never"), 2),
+    "repeats = 3": (turns([call("s__look")] * 16, "done"), 0),
     "turns = 20": (turns([call("few__look", n=n) for n in range(4)], [call("few__look", n=9)], "end"), 0),
 }
 
@@ -59,6 +60,12 @@ def test_a_call_that_goes_round_in_circles_is_told_asked_for_and_ended(limited):
     assert (found["reason"], found["error"][:30]) == ("limit", "limits.repeats = 2 was reached")
     last = [body for body in home.model.requests if body["prompt_cache_key"] == found["session"]][-1]
     assert "to the same end 3 times in a row" in words(list(outputs(last).values())[-1])
+
+
+def test_equal_calls_of_one_step_are_no_circle(limited):
+    found = limited[0]["repeats = 3"]
+    assert [c["outcome"] for c in found["calls"]] == ["ok"] * 16
+    assert found["reason"] == "done"
 
 
 def test_a_server_has_limits_of_its_own_and_a_profile_no_more_than_the_files_allow(limited):
