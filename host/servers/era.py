@@ -71,9 +71,9 @@ async def _ask(session: ClientSession, patience: float) -> Probe:
             refusal = error  # a question that is still open may be answered yet
     if session.protocol_version is None:
         assert refusal is not None
-        # The question, though answered too late for us, may have settled the era on its side.
-        settled = refusal.code == types.UNSUPPORTED_PROTOCOL_VERSION
-        if (found := await discovered(session) if settled else None) is None:
+        # It is of today, then, but was so slow to start that its answer came too late for us.
+        lives = refusal.code != types.CONNECTION_CLOSED
+        if (found := await discovered(session) if lives else None) is None:
             raise refusal
         session.adopt(found)
     if era_of(session.protocol_version or "") == "modern":

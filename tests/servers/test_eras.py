@@ -6,6 +6,7 @@ import pytest
 from serving import call, lean, ledger, run, serving
 from web import web
 
+from host.core.source import Spoken
 from host.servers.memory import identity
 from host.store.host import HostStore
 
@@ -107,6 +108,19 @@ def test_a_new_version_of_a_server_is_asked_again(tmp_path):
             for version, asked in (("1", 1), ("1", 1), ("2", 1), ("2", 2), ("2", 2)):
                 await started(lean("legacy", env={"LEDGER": str(wrote), "VERSION": version}), eras)
                 assert len(ledger(wrote, "server/discover")) == asked
+
+    run(main)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("known", [False, True])
+def test_a_server_that_starts_later_than_the_sdk_waits_is_of_its_own_era(tmp_path, known):
+    async def main():
+        with remembering(tmp_path) as eras:
+            late = lean("modern", "sleepy", env={"SLEEP": "11"})
+            if known:
+                eras.remember(identity(late), Spoken("modern", "", "answered"))
+            assert (await started(late, eras))[0] == "2026-07-28"
 
     run(main)
 

@@ -268,7 +268,7 @@ if "chatters" in TRAITS:
 if "raises" in TRAITS:
     print("Traceback (most recent call last):\n  File x\nKeyError: 'config'", file=sys.stderr, flush=True)
 if "sleepy" in TRAITS:
-    time.sleep(3.2)
+    time.sleep(float(os.environ.get("SLEEP", "3.2")))
 
 for line in sys.stdin.buffer:
     if "LEDGER" in os.environ:
