@@ -68,6 +68,18 @@ class Secrets:
             return text
         return _replaced(text, self._marks)
 
+    def settled(self, text: str) -> int:
+        """How much of a text that goes on may be shown by now: up to where a known value may have begun."""
+        cut = min((_begun(value, text) for value, _ in self._marks), default=len(text))
+        before = len(text) + 1
+        while cut < before:  # nor may a value that is whole be cut in two
+            before = cut
+            for value, _ in self._marks:
+                at = text.find(value, max(0, cut - len(value) + 1))
+                if 0 <= at < cut:
+                    cut = at
+        return cut
+
     def clean_bytes(self, json_body: bytes) -> bytes:
         """JSON with each known value in its texts replaced; all else stays byte for byte, and the very same object
         comes back if there was none. Numbers are left alone: their readers need numbers."""
@@ -83,6 +95,29 @@ class Secrets:
             return found[0]
         quoted = json.dumps(cleaned, ensure_ascii=False)
         return quoted if _encodable(quoted) else json.dumps(cleaned)
+
+
+class Veil:
+    """A text that comes in pieces: what is passed on holds no known value, not even one that came in many of them."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets, self._held, self._length = secrets, "", 0
+
+    def take(self, piece: str) -> tuple[int, str]:
+        """What may be passed on now, perhaps nothing, and how many characters were before it."""
+        text = self._held + piece
+        cut = self._secrets.settled(text)
+        shown, self._held = self._secrets.clean(text[:cut]), text[cut:]
+        offset, self._length = self._length, self._length + len(shown)
+        return offset, shown
+
+
+def _begun(value: str, text: str) -> int:
+    """Where the value begins that the end of the text may be the beginning of; the text's end if none does."""
+    at = text.find(value[0], max(0, len(text) - len(value) + 1))
+    while at >= 0 and not value.startswith(text[at:]):
+        at = text.find(value[0], at + 1)
+    return at if at >= 0 else len(text)
 
 
 def _escaped(value: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile
 from host.core.source import ServerStatus, ToolSource
 from host.core.state import Call, State, apply
+from host.core.text import Veil
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import Contents, Grant, Large, ToolSpec, Usage
 from host.engine.feed import Item, Readers
@@ -198,7 +199,12 @@ class Session:
     # --- door two: the feed
 
     def feed(self, after: int = 0) -> AsyncIterator[Item]:
-        return self.readers.feed(after, lambda: (self.state.seq, dict(self.asking.texts) if self.asking else {}))
+        return self.readers.feed(after, lambda: (self.state.seq, self._streamed()))
+
+    def _streamed(self) -> dict[int, str]:
+        """The text that has come so far, as far as it may be shown."""
+        secrets, texts = self.setup.secrets, self.asking.texts if self.asking else {}
+        return {part: secrets.clean(text[: secrets.settled(text)]) for part, text in texts.items()}
 
     def _stored(self, after: int, upto: int) -> list[ev.Recorded]:
         rows = read_log(self.log.folder, self.session, after, upto, brief=True)
@@ -206,11 +212,15 @@ class Session:
 
     def delta(self, delta: ev.Delta) -> None:
         """Pass on what streams; text is kept until its event comes, for a reader that joins in between."""
-        if (value := self.setup.secrets.clean(delta.value)) != delta.value:
-            delta = replace(delta, value=value)
-        if delta.of == "text" and self.asking is not None:
+        if delta.of == "progress" or self.asking is None:
+            self.readers.push(replace(delta, value=self.setup.secrets.clean(delta.value)))
+            return
+        if delta.of == "text":
             self.asking.texts[delta.part] = self.asking.texts.get(delta.part, "") + delta.value
-        self.readers.push(delta)
+        veil = self.asking.veils.setdefault((delta.part, delta.of), Veil(self.setup.secrets))
+        offset, value = veil.take(delta.value)
+        if value:
+            self.readers.push(replace(delta, offset=offset, value=value))
 
     # --- door three: queries
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from host.core.settings import ModelProfile, Profile, ServerConfig
 from host.core.state import State
-from host.core.text import Secrets
+from host.core.text import Secrets, Veil
 from host.core.types import Grant, Text
 from host.providers.base import Provider
 from host.store.grants import GrantFile
@@ -51,6 +51,7 @@ class Asking:
     model: str
     request: dict[str, Any]
     texts: dict[int, str] = field(default_factory=dict)
+    veils: dict[tuple[int, str], Veil] = field(default_factory=dict)
 
     def arrived(self) -> tuple[Text, ...]:
         """The text that had come when the request was cut; never a call."""

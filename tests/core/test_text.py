@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from host.core.events import dumps
-from host.core.text import Secrets, safe
+from host.core.text import Secrets, Veil, safe
 
 NASTY = "\x00\x07\x08\t\n\r\x1b\x7f\x80\x85\x9b\x9d\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029"
 NASTY += "\u202a\u202e\u2060\u2066\u2069\ufe00\ufe0e\ufe0f\ufeff\ufff9\ud800\udfff\ue000\U000e0001\U000e0041\U000e0100"
@@ -111,3 +111,25 @@ def test_numbers_and_structure_are_left_alone():
     secrets = Secrets({"PIN": "123456", "N": "nabcdef"})
     body = b'{"milliseconds":1234567,"text":"\\nabcdef","pin":"123456"}'
     assert secrets.clean_bytes(body) == '{"milliseconds":1234567,"text":"\\nabcdef","pin":"⟦secret:PIN⟧"}'.encode()
+
+
+KNOWN = {"A": "abcabd", "B": "abdxyz", "LONG": "abcabdef", "Q": 'q"\\qqq'}
+
+
+@given(st.lists(st.text('abcdefxyzq"\\ ', max_size=9) | st.sampled_from([*KNOWN.values(), "abc", "abd"])))
+def test_a_secret_that_comes_in_pieces_is_never_passed_on(pieces):
+    veil, shown = Veil(Secrets(KNOWN)), ""
+    for piece in pieces:
+        offset, value = veil.take(piece)
+        assert offset == len(shown)
+        shown += value
+        assert not [value for value in KNOWN.values() if value in shown]
+    text = "".join(pieces)
+    if Secrets(KNOWN).clean(text) == text:
+        assert text.startswith(shown)
+        assert len(text) - len(shown) < max(map(len, KNOWN.values()))
+        assert veil.take("|") == (len(shown), text[len(shown) :] + "|"), "what is no secret after all is passed on"
+
+
+def test_without_secrets_nothing_is_held_back():
+    assert Veil(Secrets({})).take("any") == (0, "any")

@@ -1,7 +1,12 @@
 """No secret that the host knows is printed, stored or sent, whoever repeats it."""
 
-from model_server import Fault
+from pathlib import Path
+
+from model_server import Call, Fault, Say
 from playing import Home, call, outputs, playing, turns, words
+
+from host import cli
+from host.arguments import parse
 
 KEY = "sk-canary-0123456789"
 TOKEN = 'tok"canary\\é-987'
@@ -29,3 +34,83 @@ def test_a_secret_that_a_tool_repeats_goes_nowhere(tmp_path):
         everything += [path.read_bytes().decode("utf-8", "replace") for path in home.state.rglob("*") if path.is_file()]
     for form in (KEY, "canary", "987"):
         assert not [text[max(0, text.find(form) - 80) :][:200] for text in everything if form in text]
+
+
+ENV_VALUE, FILED, HEADER, BEARER = (
+    "env-canary-55501",
+    "filed-canary-55502",
+    "header-canary-55503",
+    "bearer-canary-55504",
+)
+CANARIES = (KEY, ENV_VALUE, FILED, HEADER, BEARER)
+
+
+def leaky(body):
+    """A model that says every secret aloud, as one would that was sent them."""
+    words = ", ".join(CANARIES)
+    return [Say(f"They are {words}.")] if outputs(body) else [Say(f"First {words}!"), Call("s__mine", {"all": words})]
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in map(int, children) for found in (child, *descendants(child))]
+
+
+def proc(pid, what):
+    try:
+        return Path(f"/proc/{pid}/{what}").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_no_door_of_the_program_lets_a_secret_out(tmp_path, monkeypatch, capsys):
+    with playing(tmp_path, decide=leaky) as home:
+        (tmp_path / "kept").write_text(FILED + "\n")
+        secret = 'SHOP_TOKEN = "${SHOP_TOKEN}", OTHER = "${file:kept}"'
+        remote = '[mcp_servers.far]\nurl = "http://127.0.0.1:9/mcp"\nheaders = { X-Key = "${HKEY}" }\n'
+        remote += 'bearer_token_env_var = "FAR_TOKEN"\n'
+        home.write(home.server(env=secret), home.server("t"), remote, key="${MY_API_KEY}")
+        home.env |= {"SHOP_TOKEN": ENV_VALUE, "MY_API_KEY": KEY, "HKEY": HEADER, "FAR_TOKEN": BEARER}
+        with home.talk("-v") as talk:
+            talk.say("tell me")
+            talk.until("turn_ended", reason="done")
+            shown = [proc(pid, "cmdline") for pid in (talk.process.pid, *descendants(talk.process.pid))]
+            environs = {int(note["pid"]): proc(note["pid"], "environ") for note in home.notes() if "call" in note}
+            others = [proc(pid, "environ") for pid in descendants(talk.process.pid) if pid not in environs]
+            live = b"".join(path.read_bytes() for path in home.state.rglob("*") if path.is_file()).decode(
+                errors="replace"
+            )
+            assert talk.end() == 0
+        assert len(shown) > 2
+        assert len(others) >= 1
+        assert all(ENV_VALUE in text and FILED in text for text in environs.values()), "it was given them"
+        streamed = "".join(line["value"] for line in talk.of("delta", of="text"))
+        assert "⟦secret:MY_API_KEY⟧" in streamed, "they came in pieces of seven characters"
+        parts = "".join(line["value"] for line in talk.of("delta"))
+        doctor = home.run("doctor", "--json")
+        for name, text in home.env.items():
+            monkeypatch.setenv(name, text)
+        monkeypatch.chdir(tmp_path)
+        session, config = talk.lines[0]["session"], ("--config", str(home.config), "--trust")
+        commands = [("audit", "show", session), ("audit", "show", session, "--json"), ("audit", "export", session)]
+        commands += [
+            ("audit", "export", session, "--format", "otlp"),
+            ("session", "list"),
+            ("session", "show", session),
+        ]
+        commands += [("session", "export", session, "--format", f) for f in ("md", "json", "jsonl")]
+        commands += [("mcp", "list"), ("mcp", "list", "--json"), ("mcp", "get", "s", "--json"), ("mcp", "get", "far")]
+        told = []
+        for command in commands:
+            assert cli.run(parse([*command, *config])) == 0, command
+            told.append("".join(capsys.readouterr()))
+        stored = b"".join(path.read_bytes() for path in home.state.rglob("*") if path.is_file()).decode(
+            errors="replace"
+        )
+        sent = str([body["input"] for body in home.model.requests[1:]])
+    printed = "\n".join(map(str, talk.lines)) + talk.errors.read_text()
+    everything = [live, stored, sent, printed, streamed, parts, doctor.stdout, doctor.stderr, *shown, *others, *told]
+    for form in CANARIES:
+        assert not [text[max(0, text.find(form) - 80) :][:200] for text in everything if form in text]
+    for environ in environs.values():
+        assert not [form for form in (KEY, HEADER, BEARER) if form in environ]
