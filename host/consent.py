@@ -26,6 +26,11 @@ from host.core.types import canonical
 from host.store.host import HostStore
 
 Ask = Callable[[str], bool]
+LEVELS = {
+    "strict": "in a sandbox",
+    "workspace": "in a sandbox that may write its folder",
+    "off": "WITH YOUR RIGHTS, outside any sandbox",
+}
 QUESTION = "Use this file and start its servers? Type yes to agree, Enter to go on without it: "
 
 
@@ -40,6 +45,9 @@ class Start:
     sets: tuple[str, ...]
     reads: tuple[str, ...]
     url: str | None = None
+    sandbox: str = ""
+    network: bool = False
+    paths: tuple[str, ...] = ()
 
 
 def settle(file: ConfigFile, home: Path, trust: bool, ask: Ask | None) -> bool:
@@ -96,6 +104,9 @@ def _start(server: ServerConfig, file: ConfigFile) -> Start:
         tuple(sorted(server.env if server.url is None else server.headers)),
         tuple(sorted({*file.variables.get(server.name, ()), *server.env_vars})),
         server.url,
+        server.sandbox if server.url is None else "",
+        server.network,
+        tuple(map(str, server.paths)),
     )
 
 
@@ -146,13 +157,15 @@ def start_lines(start: Start) -> list[str]:
             "",
         ]
     return [
-        f"Server {start.server} starts a program with your rights, outside any sandbox:",
+        f"Server {start.server} starts a program {LEVELS[start.sandbox]}:",
         f"  runs      {_quoted(start.argv)}",
         f"  which is  {_shown(start.executable) if start.executable else 'not found on this machine'}",
         f"  in        {_shown(start.cwd)}",
         *([f"  sets      {_shown(', '.join(start.sets))}"] if start.sets else []),
         *([f"  reads     {_shown(', '.join(start.reads))} from your environment"] if start.reads else []),
         *(f"  CAREFUL   {_shown(warning)}" for warning in warnings(start.argv, start.sets)),
+        *([f"  writes    {_shown(', '.join((start.cwd, *start.paths)))}"] if start.sandbox == "workspace" else []),
+        *(["  network   it may use it"] if start.network and start.sandbox != "off" else []),
         "",
     ]
 

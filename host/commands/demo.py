@@ -31,7 +31,7 @@ def main(options: argparse.Namespace) -> int:
     folder = scratch(options.name, again=options.latest or options.resume is not None)
     sys.stderr.write(f"agent-host: this demo works on a copy in {folder}\n")
     os.chdir(folder)
-    options.config, options.profile = [folder / "servers.toml"], options.name
+    options.config, options.profile, options.own = [folder / "servers.toml"], options.name, True
     if options.headless:
         from host.commands import run
 

@@ -190,6 +190,7 @@ def _server(config: ServerConfig, running: SessionServers, took: Mapping[str, in
         "quarantined": dict(status.quarantined),
         "quirks": running.quirks(config.name),
         "stderr": said,
+        "sandbox": status.sandbox or None,
         "origin": config.origin,
     }
 
@@ -270,7 +271,7 @@ def _machine_lines(machine: Mapping[str, Any], state: Mapping[str, Any]) -> Iter
     free = f"{state['free_bytes'] // 1_000_000} MB free" if state["free_bytes"] is not None else state["error"]
     yield _line(True, f"agent-host {machine['host']}, {machine['python']}", machine["platform"])
     yield _line(machine["bytecode"] or None, "bytecode", "compiled" if machine["bytecode"] else "not whole")
-    yield _line(None, "sandbox", "none in this version; servers run with your rights")
+    yield _line(machine["sandbox"]["works"], "sandbox", machine["sandbox"]["about"])
     yield _line(None, "terminal", ", ".join(part for part in about if part))
     yield _line(None, "telemetry", machine["telemetry"])
     yield _line(state["writable"], state["folder"], free)
@@ -280,7 +281,8 @@ def _server_lines(server: Mapping[str, Any]) -> Iterator[str]:
     name = server["name"] + (" (required)" if server["required"] else "")
     if server["state"] == "ready":
         told = f"{server['protocol']} ({server['era']}), {server['tools']} tools, ready in {server['milliseconds']} ms"
-        yield _line(True, name, ", ".join(part for part in (told, server["detail"]) if part))
+        held = server["sandbox"] and f"sandbox {server['sandbox']}"
+        yield _line(True, name, ", ".join(part for part in (told, held, server["detail"]) if part))
     else:
         waits = server["state"] == "waiting" and not server["required"]
         yield _line(None if waits else False, name, f"{server['state']}: {server['detail']}")

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from host import __version__
+from host.core.settings import ServerConfig
+from host.servers import probe
+from host.servers.sandbox import in_force
 
 LITTLE = 200_000_000
 PACKAGE = Path(__file__).parent.parent
@@ -29,7 +32,7 @@ def machine() -> dict[str, Any]:
         "executable": sys.executable,
         "platform": platform.platform(terse=True),
         "bytecode": compiled(),
-        "sandbox": "off",
+        "sandbox": sandbox(),
         "terminal": {
             "term": os.environ.get("TERM"),
             "colour": os.environ.get("COLORTERM"),
@@ -39,6 +42,16 @@ def machine() -> dict[str, Any]:
             "multiplexer": multiplexer,
         },
     }
+
+
+def sandbox() -> dict[str, Any]:
+    """What holds servers on this machine, found by running it."""
+    facts = probe.machine()
+    landlock = f"Landlock {facts.landlock}" if facts.landlock else ""
+    means = [name for name in ("bubblewrap" if facts.bwrap else "", landlock) if name]
+    words = ", ".join(part for part in (" and ".join(means) or "none works", facts.trouble) if part)
+    example = in_force(ServerConfig("any"), facts) if facts.confines else "off"
+    return {"works": facts.confines, "means": means, "level": example, "about": f"{words}: {example}"}
 
 
 def compiled() -> bool:
@@ -71,6 +84,8 @@ def remarks(facts: dict[str, Any], kept: dict[str, Any]) -> list[str]:
         found.append("TERM is unset or dumb: the chat needs a real terminal; agent-host run works without one")
     if (terminal["encoding"] or "").lower().replace("-", "") != "utf8":
         found.append(f"the terminal's encoding is {terminal['encoding']}: set LANG to a UTF-8 locale")
+    if facts["sandbox"]["means"][:1] != ["bubblewrap"] and sys.platform == "linux":
+        found.append("bubblewrap is not installed or does not run here: with it servers are held better")
     if kept["free_bytes"] is not None and kept["free_bytes"] < LITTLE:
         found.append(f"only {kept['free_bytes'] // 1_000_000} MB are free in {kept['folder']}")
     return found

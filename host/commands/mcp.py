@@ -15,6 +15,8 @@ from host.config.problems import nearest
 from host.consent import consented, start_lines, starts
 from host.core.settings import ServerConfig
 from host.core.text import Secrets, safe
+from host.servers.probe import machine
+from host.servers.sandbox import in_force
 
 OTHERS = {
     **dict.fromkeys(("add", "remove", "enable", "disable"), "mcp_edit"),
@@ -71,6 +73,7 @@ def row(file: ConfigFile, server: ServerConfig, env: Environment, options: argpa
         "command": None if server.url is not None else [server.command, *server.args],
         "url": server.url,
         "enabled": server.enabled,
+        "sandbox": in_force(server, machine()) if server.url is None else None,
         "consent": consent,
         "origin": file.origin,
         "file": str(file.path),
@@ -82,6 +85,7 @@ def details(server: ServerConfig, file: ConfigFile, profiles: list[str]) -> dict
     return {
         "line": int(file.problems.place(("mcp_servers", server.name)).rpartition(":")[2]),
         "cwd": str(server.cwd),
+        "paths": [str(path) for path in server.paths],
         "env": sorted(server.env),
         "env_vars": list(server.env_vars),
         "headers": sorted(server.headers),
@@ -112,7 +116,8 @@ def _list(options: argparse.Namespace, rows: list[dict[str, Any]], secrets: Secr
         for each in rows:
             state = STATES[each["consent"]] if each["enabled"] else "off"
             what = each["url"] or " ".join(each["command"])
-            text = f"{each['name']:24}  {each['kind']:5}  {state:22}  {safe(secrets.clean(what))}"
+            held = each["sandbox"] or "–"
+            text = f"{each['name']:24}  {each['kind']:5}  {state:22}  {held:10}  {safe(secrets.clean(what))}"
             sys.stdout.write(f"{text}  ({each['origin']}: {safe(each['file'])})\n")
     return 0
 
@@ -127,6 +132,7 @@ def _get(options: argparse.Namespace, found: dict[str, Any], file: ConfigFile, s
     )
     lines.append(f"  state     {STATES[found['consent']] if found['enabled'] else 'off'}")
     lines.append(f"  stands    {safe(found['file'])}:{found['line']} ({found['origin']})")
+    lines += [f"  sandbox   {found['sandbox']}"] if found["sandbox"] else []
     lines.append(f"  profiles  {', '.join(map(safe, found['profiles'])) or 'none'}")
     lines.append(f"  waits     {found['startup_timeout_sec']:g} s to start, {found['tool_timeout_sec']:g} s for a call")
     for tool, said in found["tools"].items():

@@ -24,7 +24,7 @@ UNAVAILABLE = 7
 
 
 def main(options: argparse.Namespace) -> int:
-    begun = begin(options, terminal_ask(options), talks=False)
+    begun = begin(options, terminal_ask(options), talks=False, starts=False)
     server = chosen(begun, one_name(options, ""))
     if options.action == "logout":
         told = "forgotten" if anyio.run(logout, server) else "nothing was kept"

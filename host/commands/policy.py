@@ -44,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    begun = begin(options, terminal_ask(options), talks=False)
+    begun = begin(options, terminal_ask(options), talks=False, starts=False)
     config = begun.config
     profile = config.profiles[options.profile or "default"]
     spec = _spec(options, config, profile)
@@ -73,7 +73,7 @@ def _test(options: argparse.Namespace) -> int:
             raise ConfigError("\n".join(wrong))
         lists = [file.rules for file in files] + [p.rules for file in files for p in file.profiles.values()]
     else:
-        config = begin(options, terminal_ask(options), talks=False).config
+        config = begin(options, terminal_ask(options), talks=False, starts=False).config
         lists = [profile.rules for profile in config.profiles.values()]
     rules = {id(rule): rule for each in lists for rule in each}.values()
     examples = sum(len(rule.match) + len(rule.not_match) for rule in rules)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from host.arguments import UsageError
 from host.commands.local import detected
 from host.commands.pinned import pinned
+from host.commands.unconfined import QUESTION, allowed
 from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
 from host.config.merge import NO_MODEL
 from host.config.packages import installed
@@ -38,9 +41,10 @@ class Begun:
     files: tuple[ConfigFile, ...] = ()
 
 
-def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> Begun:
+def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True, starts: bool = True) -> Begun:
     """Read the files, settle consent, choose the model. Raises ConfigError, or UsageError for a session unknown.
-    Who does not talk to a model (`talks` is False) looks for none on this machine."""
+    Who does not talk to a model (`talks` is False) looks for none on this machine; who starts no server
+    (`starts` is False) needs no sandbox."""
     env = environment()
     resume = resumed(options, env.state_folder)
     files = read_files(env, Path.cwd(), options.config)
@@ -61,6 +65,10 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
         )
     if options.bypass and config.forbid_bypass:
         raise ConfigError("--dangerously-bypass-approvals: forbidden by forbid_bypass in a servers.toml")
+    trusted = options.trust or env.agent_host_trust or "own" in options
+    asking = partial(ask_in_terminal, question=QUESTION) if ask else None
+    config, told = allowed(config, trusted, asking, _started(options, config) if starts else ())
+    notices += told
     model, why = choose_model(options.model, config, env)
     if why is NO_MODEL and talks and resume is None:
         found, more = detected(config, ask is not None)
@@ -69,6 +77,14 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True) -> B
     if model.startswith("offline/") or options.verbose:
         notices.append(f"model {model}: {why}")
     return Begun(env, replace(config, model=model, servers=servers), tuple(notices), resume, tuple(files))
+
+
+def _started(options: argparse.Namespace, config: Config) -> Sequence[str]:
+    """The servers that may be started: those of the profile, or all, for a resumed session has one of its own."""
+    if "operands" in options:
+        return [name for name in options.operands if name in config.servers]
+    resumes = options.latest or options.resume is not None
+    return config.profiles[options.profile].servers if options.profile and not resumes else tuple(config.servers)
 
 
 def terminal_ask(options: argparse.Namespace) -> Ask | None:

@@ -51,7 +51,11 @@ def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") 
         raise ConfigError("\n".join(wrong))
     rules = tuple(rule for file in files for rule in file.rules)
     tokens = env.state_folder / "tokens"
-    servers = {name: replace(server, tokens=tokens) for file in files for name, server in file.servers.items()}
+    servers = {
+        name: replace(server, tokens=tokens, home=env.state_folder)
+        for file in files
+        for name, server in file.servers.items()
+    }
     enabled = tuple(name for name, server in servers.items() if server.enabled)
     fallback = next((file.fallback for file in reversed(files) if file.fallback is not None), ())
     profiles = {"default": Profile("default", enabled, base_prompt, rules=rules, fallback=fallback)}

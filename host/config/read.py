@@ -240,9 +240,26 @@ class _Build:
             limits=ServerLimits(section.limits.calls, section.limits.seconds),
             roots=roots,
             sampling=Sampling(section.sampling.calls, section.sampling.tokens) if section.sampling else None,
+            sandbox=section.sandbox,
+            network=section.network,
+            paths=self._limited(section, at),
         )
         if section.url is None and section.sandbox == "off":
             self.file.unsandboxed.add(name)
+
+    def _limited(self, section: ServerSection, at: tuple[str, ...]) -> tuple[Path, ...]:
+        """The folders and files that the server may write besides its own; what says more than the sandbox can hold
+        is a mistake."""
+        wrong, off = self.file.problems, section.sandbox == "off"
+        if off and section.network is False and "network" in section.model_fields_set:
+            wrong.add((*at, "network"), 'false needs a sandbox: write sandbox = "strict" or "workspace"')
+        if section.paths and section.sandbox != "workspace":
+            wrong.add((*at, "paths"), 'is for sandbox = "workspace", which may write there')
+        paths = [self._path(path, (*at, "paths")) for path in section.paths]
+        for path in paths:
+            if section.enabled and not path.exists():
+                wrong.add((*at, "paths"), f"there is no {path}")
+        return tuple(paths)
 
     def _remote(self, name: str, section: ServerSection) -> Remote:
         """What is said of a server at an address; a server has either that or a command."""

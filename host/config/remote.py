@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from host.config.sections import OAuthSection, ServerSection
 from host.core.settings import Idp, OAuth
 
-LOCAL = ("command", "args", "env", "env_vars", "cwd", "sandbox", "network")
+LOCAL = ("command", "args", "env", "env_vars", "cwd", "sandbox", "network", "paths")
 REMOTE = ("headers", "bearer_token_env_var", "oauth")
 _OURS = re.compile(r"(?i)host|connection|content-.*|accept.*|transfer-encoding|mcp-.*|cookie|proxy-.*")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from host.core.settings import Grant, LogLevel, OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
+from host.core.settings import Grant, Level, LogLevel, OutputKey, Reasoning, SchemaDialect, ToolMode, Wire
 from host.core.types import Effect
 
 
@@ -122,8 +122,9 @@ class ServerSection(Section):
     enabled_tools: list[str] | None = None
     disabled_tools: list[str] = []
     parallel: bool = False
-    sandbox: Literal["off"] = "off"
-    network: Literal[True] = True
+    sandbox: Level = "strict"
+    network: bool = False
+    paths: list[Filled] = []
     trust_hints: bool = False
     instructions: bool = True
     log_level: LogLevel | None = None
@@ -132,20 +133,6 @@ class ServerSection(Section):
     limits: ServerLimitsSection = ServerLimitsSection()
     roots: list[Filled] = []
     sampling: SamplingSection | None = None
-
-    @field_validator("sandbox", mode="before")
-    @classmethod
-    def _no_sandbox(cls, value: Any) -> Any:
-        if value in ("strict", "workspace"):
-            raise ValueError(f'"{value}" is not available in this version; write sandbox = "off"')
-        return value
-
-    @field_validator("network", mode="before")
-    @classmethod
-    def _no_network_limit(cls, value: Any) -> Any:
-        if value is False:
-            raise ValueError("false needs the sandbox, which is not available in this version; remove the key")
-        return value
 
 
 class ModelSection(Section):
@@ -276,7 +263,7 @@ class FileSection(Section):
         "apis": "API sources are not available in this version",
         "mcpServers": "write [mcp_servers.NAME] tables",
         "approval_policy": "approvals are rules here: write a [[rules]] entry with server, tool and verdict",
-        "sandbox_mode": "not taken over; the sandbox is not available in this version",
+        "sandbox_mode": 'write sandbox = "strict", "workspace" or "off" in [mcp_servers.NAME]',
         "model_provider": 'write model = "provider/model"',
         "model_providers": "write [providers.NAME] tables",
     }

@@ -31,6 +31,7 @@ class SessionOpened:
     limits: Json = field(default_factory=dict)
     facts: Json = field(default_factory=dict)
     host: str = ""
+    sandbox: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

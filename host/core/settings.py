@@ -16,6 +16,7 @@ from host.core.types import Effect, Limits, canonical
 if TYPE_CHECKING:
     from host.core.pins import Pins
 
+Level = Literal["strict", "workspace", "off"]
 Origin = Literal["admin", "user", "project"]
 Wire = Literal["responses", "chat", "messages"]
 Reasoning = Literal["none", "encrypted", "adaptive", "budget"]
@@ -98,7 +99,8 @@ class ServerConfig:
     """One [mcp_servers.NAME]: a `command` to start or a `url` to talk to. Paths are absolute, times in seconds, `env`
     and `headers` interpolated. What is signed in for is kept in the folder `tokens`. `instructions`: what the server
     says to models reaches them; `log_level`: from where on its own log is asked for, None not at all. `roots` are the
-    folders that it is told of; without `sampling` it may ask nothing of the model."""
+    folders that it is told of; without `sampling` it may ask nothing of the model. A process that is started may do
+    what `sandbox` lets it: besides that `network`, and `paths` that it may write; our `home` it never sees."""
 
     name: str
     command: str = ""
@@ -127,6 +129,17 @@ class ServerConfig:
     log_level: LogLevel | None = None
     roots: tuple[Path, ...] = ()
     sampling: Sampling | None = None
+    sandbox: Level = "strict"
+    network: bool = False
+    paths: tuple[Path, ...] = ()
+    home: Path | None = None
+
+    @property
+    def held(self) -> str:
+        """What was asked for to hold its process, in words; nothing for a server at an address."""
+        if self.url is not None or self.sandbox == "off":
+            return "" if self.url is not None else "off"
+        return f"{self.sandbox} with network" if self.network else self.sandbox
 
     @property
     def subject(self) -> str:

@@ -73,7 +73,8 @@ class Person(Protocol):
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read; `about` is
-    what the server says it is for, `instructions` what it says to models."""
+    what the server says it is for, `instructions` what it says to models, `sandbox` the limits in force for its
+    process, in words."""
 
     server: str
     state: Literal["waiting", "starting", "ready", "failed", "restarting", "disabled", "closed"]
@@ -83,6 +84,7 @@ class ServerStatus:
     quarantined: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
     instructions: str = ""
+    sandbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ class State:
     servers: tuple[str, ...] = ()
     limits: Limits = Limits()
     facts: dict[str, Any] = field(default_factory=dict)
+    sandbox: dict[str, str] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
     catalog: dict[str, str] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
@@ -262,6 +263,7 @@ def apply(state: State, recorded: ev.Recorded) -> None:
             )
             state.limits = replace(state.limits, **dict(event.limits))
             state.facts.update(event.facts)
+            state.sandbox = dict(event.sandbox)
         case ev.UserSaid():
             _user_said(state, Message("user", event.parts, recorded.seq), at)
         case ev.ModelSaid():
@@ -458,6 +460,7 @@ def _changed(state: State, event: ev.SettingsChanged, at: str) -> None:
     state.model = changes.get("model", state.model)
     state.mode = changes.get("mode", state.mode)
     state.facts.update(changes.get("facts", {}))
+    state.sandbox = dict(changes.get("sandbox", state.sandbox))
     if "limits" in changes:
         state.limits = replace(state.limits, **changes["limits"])
     if revoked := changes.get("revoked"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -107,8 +107,8 @@ class Host:
         session = Session(log, state, setup)
         session.attended = self._options.attended
         if log.seq == 0:  # new, or its first process died before it wrote a word
-            session.emit(self._opened(chosen))
-        elif changes := self._changes(state, chosen):
+            session.emit(self._opened(chosen, held(configs)))
+        elif changes := self._changes(state, chosen, held(configs)):
             session.emit(ev.SettingsChanged(changes))
         close_stale(session)
         session.servers = self._pool.servers(
@@ -200,7 +200,7 @@ class Host:
             self._trace is not None,
         )
 
-    def _opened(self, profile: Profile) -> ev.SessionOpened:
+    def _opened(self, profile: Profile, sandbox: Mapping[str, str]) -> ev.SessionOpened:
         limits = asdict(self._limits(profile))
         return ev.SessionOpened(
             profile.name,
@@ -210,9 +210,10 @@ class Host:
             {name: value for name, value in limits.items() if value is not None},
             dict(self._options.facts),
             __version__,
+            sandbox,
         )
 
-    def _changes(self, state: State, profile: Profile) -> dict[str, Any]:
+    def _changes(self, state: State, profile: Profile, sandbox: Mapping[str, str]) -> dict[str, Any]:
         """What today's files and flags change of a resumed session; facts once set stay."""
         changes: dict[str, Any] = {}
         if self._options.model and self._options.model != state.model:
@@ -224,6 +225,8 @@ class Host:
                 raise ConfigError(f"the fact {name} is already set in this session and stays as it is")
             if name not in state.facts:
                 changes.setdefault("facts", {})[name] = value
+        if sandbox != state.sandbox:
+            changes["sandbox"] = dict(sandbox)
         limits = self._limits(profile)
         if limits != state.limits:
             changes["limits"] = {f.name: getattr(limits, f.name) for f in fields(limits)}
@@ -263,6 +266,11 @@ class Host:
 
     async def take_back(self, id: str) -> bool:
         return await to_thread.run_sync(self._grants.take_back, id)
+
+
+def held(configs: Sequence[ServerConfig]) -> dict[str, str]:
+    """What was asked for to hold each server that is started."""
+    return {config.name: config.held for config in configs if config.held}
 
 
 def whole_log(log: Log) -> Iterator[ev.Recorded]:

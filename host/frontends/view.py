@@ -364,6 +364,7 @@ def _notice(event: ev.Event) -> NoticeBlock | None:
                 f"{k} = {json.dumps(v, ensure_ascii=False)}, fixed for this session"
                 for k, v in changes.get("facts", {}).items()
             ]
+            words += [f"sandbox of {name}: {level}" for name, level in changes.get("sandbox", {}).items()]
             return NoticeBlock("; ".join(words)) if words else None
         case ev.Compacted():
             return NoticeBlock("earlier messages were summarised for the model")

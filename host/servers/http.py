@@ -61,6 +61,7 @@ class HttpServer:
     ) -> None:
         self.ended = anyio.Event()
         self.wire = Wire(log)
+        self.sandbox = ""
         self.spawned = False
         self.closing = False
         self.forgot = False

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import anyio
+from anyio import to_thread
 from anyio.abc import Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
 from host.core.settings import ServerConfig
+from host.servers import reach
 from host.servers.logs import WIDTH, ServerLog, Tap
+from host.servers.probe import machine
+from host.servers.sandbox import Limits, Machine, in_force, wrap
+from host.servers.scratch import Scratch
 from host.servers.wire import Lines, Refused, Wire, encoded
 
 Inbox = MemoryObjectSendStream[SessionMessage | Exception]
@@ -24,10 +28,9 @@ INHERITED = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "TMPDIR
 GRACE = 1.0
 GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
 
-# Ends a server whose host was killed with -9. A death signal (PR_SET_PDEATHSIG) would need code between fork and
-# exec, which is not safe beside threads, exists on Linux only and reaches the server but none of its children. This
-# shell waits for the host's end of a pipe to close, gives the server, which sees its own stdin closed at the same
-# moment, a second to leave, and then ends its whole group. Where there is no shell, closed stdin has to do.
+# Ends a server whose host was killed with -9, where nothing better is to be had (see launch.py): this shell waits for
+# the host's end of a pipe to close, gives the server, which sees its own stdin closed at the same moment, a second to
+# leave, and then ends its whole group.
 GUARD = 'read -r _; sleep 1; kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
 
 
@@ -44,7 +47,7 @@ def environment(config: ServerConfig, env: Mapping[str, str], ours: Mapping[str,
 
 class ServerProcess:
     """One process and its pipes. `ended` is set when it can no longer be talked to, `closing` when that was our
-    wish; `reason` says why."""
+    wish; `reason` says why. `sandbox` are the limits in force, in words."""
 
     def __init__(self, config: ServerConfig, env: Mapping[str, str], log: ServerLog, tap: Tap | None = None) -> None:
         self.ended = anyio.Event()
@@ -52,13 +55,19 @@ class ServerProcess:
         self._config, self._env, self._log, self._tap = config, env, log, tap
         self._process: Process
         self._refused = ""
+        self._machine = Machine()
+        self._scratch: Scratch | None = None
+        self._life: int | None = None
+        self.sandbox = ""
         self.spawned = False
         self.closing = False
         self.forgot = False
 
     @property
     def returncode(self) -> int | None:
-        return self._process.returncode if self.spawned else None
+        code = self._process.returncode if self.spawned else None
+        # bwrap tells of a signal as a shell does.
+        return 128 - code if code is not None and code > 128 and self._machine.bwrap and self._scratch else code
 
     @property
     def reason(self) -> str:
@@ -83,11 +92,11 @@ class ServerProcess:
     ) -> AsyncIterator[
         tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
     ]:
-        """Start the process and carry messages; leaving it ends the process and all of its group. Raises OSError."""
+        """Start the process and carry messages; leaving it ends the process and all that came of it. Raises OSError."""
         with anyio.CancelScope(shield=True):
             self._process = await self._start()
         self.spawned = True
-        guard = _guard(self._process.pid)
+        guard = None if self._machine.guard else _guard(self._process.pid)
         inbox, to_session = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         from_session, outbox = anyio.create_memory_object_stream[SessionMessage](0)
         async with to_session, from_session, outbox, anyio.create_task_group() as tasks:
@@ -105,24 +114,60 @@ class ServerProcess:
                     from_session.close()
                     await self._stop()
                     _dismiss(guard)
+                    await to_thread.run_sync(self._release)
                 tasks.cancel_scope.cancel()
 
     async def _start(self) -> Process:
         config = self._config
         if not await anyio.Path(config.cwd).is_dir():
             raise FileNotFoundError(f"its folder {config.cwd} does not exist")
-        command = sys.executable if config.command == "python" else config.command
+        ours, self._life = os.pipe()
         try:
+            command, env = await to_thread.run_sync(self._planned, ours)
             return await anyio.open_process(
-                [command, *config.args],
-                env=environment(config, self._env, os.environ),
-                cwd=config.cwd,
-                start_new_session=True,
+                command, env=env, cwd=config.cwd, start_new_session=True, pass_fds=[ours] if self._machine.guard else []
             )
-        except FileNotFoundError:
-            raise FileNotFoundError(f"command not found: {config.command}") from None
+        except (FileNotFoundError, PermissionError):
+            self._release()
+            raise
         except (OSError, ValueError) as error:
+            self._release()
             raise OSError(f"{config.command} cannot be run: {error}") from None
+        finally:
+            os.close(ours)
+
+    def _planned(self, watched: int) -> tuple[list[str], dict[str, str]]:
+        """What to run, and its environment. Raises OSError."""
+        config, self._machine = self._config, machine()
+        env = environment(config, self._env, os.environ)
+        self.sandbox = in_force(config, self._machine)
+        program = reach.resolved(config, env)
+        limits = Limits("off")
+        if config.sandbox != "off":
+            if not self._machine.confines:
+                raise PermissionError(
+                    f'{config.file}: no sandbox works here ({self._machine.trouble}); sandbox = "off" under '
+                    f"[mcp_servers.{config.name}] starts it with your rights"
+                )
+            self._scratch = Scratch()
+            env = environment(config, {**self._scratch.variables(), **self._env}, os.environ)
+            limits = reach.limits(config, program, env, str(self._scratch.path))
+            if hint := reach.unread(config):
+                self._log.heard(f"[{hint}]".encode())
+        return wrap([program, *config.args], limits, self._machine, watched), env
+
+    def _end_watched(self) -> None:
+        """Have whoever watches over all that came of the server end it now."""
+        if self._life is not None:
+            with suppress(OSError):
+                os.write(self._life, b".")
+            os.close(self._life)
+            self._life = None
+
+    def _release(self) -> None:
+        self._end_watched()
+        if self._scratch is not None:
+            self._scratch.remove()
 
     async def _read(self, inbox: Inbox) -> None:
         lines = Lines()
@@ -188,17 +233,21 @@ class ServerProcess:
         self.ended.set()
 
     async def _stop(self) -> None:
-        """Close its stdin, wait, then end the group, first asking, then not. Every wait is bounded."""
+        """Close its stdin, wait, then end all that came of it, first asking, then not. Every wait is bounded."""
         process = self._process
         assert process.stdin is not None
         with suppress(*GONE):
             await process.stdin.aclose()
         await self._exits()
         # Also after a polite exit: its children may have stayed.
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._group_lives(number):
-                await self._exits()
-                await self._group_ends()
+        if self._group_lives(signal.SIGTERM):
+            await self._exits()
+            await self._group_ends()
+        self._end_watched()
+        await self._exits()
+        if self._group_lives(signal.SIGKILL):
+            await self._exits()
+            await self._group_ends()
         with anyio.move_on_after(GRACE):
             await process.aclose()
 

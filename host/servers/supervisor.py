@@ -68,7 +68,7 @@ class Supervisor:
         self._person = Unhurried(person, self._deadlines) if person else None
         self._on_status, self._on_tools, self._on_accepted, self._backoff = on_status, on_tools, on_accepted, backoff
         self._on_news = on_news
-        self._about = self._instructions = ""
+        self._about = self._instructions = self._sandbox = ""
         self._connection: Connection | None = None
         self._tap = tap
         self._memory = Memory(eras, config, self.log)
@@ -153,6 +153,7 @@ class Supervisor:
                     )
                     died = era == "handshake" and known is None
                     reason = await connection.run(partial(self._heard, connection, tasks, died))
+                    self._sandbox = connection.process.sandbox
                     if connection.ready or not connection.process.spawned or self.config.url is not None:
                         break  # an address does not die of a question; what it refused, it would refuse again
                 tasks.cancel_scope.cancel()
@@ -179,6 +180,7 @@ class Supervisor:
     def _listed(self, connection: Connection) -> None:
         self._connection, self._about = connection, connection.about
         self._instructions = connection.instructions if self.config.instructions else ""
+        self._sandbox = connection.process.sandbox
         self._judge(connection)
         self._set("ready", connection.trouble)
         self._on_tools()
@@ -213,7 +215,7 @@ class Supervisor:
         protocol = self._connection.protocol if self._connection else None
         tools = len(self.tools) if state in ("starting", "ready", "restarting") else 0
         aside = dict(self.quarantined)
-        said = self._about, self._instructions
+        said = self._about, self._instructions, self._sandbox
         self.status = ServerStatus(self.config.name, state, detail, tools, protocol, aside, *said)
         self._wake()
         if state != "starting":

@@ -76,7 +76,8 @@ class Field(Home):  # type: ignore[misc]
         reads = "".join(f'tools.{t} = {{ effect = "read", open = false }}\n' for t in said.get("reads", ()))
         table = ", ".join(f'{key} = "{value}"' for key, value in env.items())
         return (
-            f'[mcp_servers.{name}]\ncommand = "{sys.executable}"\nargs = ["{SERVER}"]\nenv = {{ {table} }}\n'
+            f'[mcp_servers.{name}]\ncommand = "{sys.executable}"\nargs = ["{SERVER}"]\n'
+            f'sandbox = "off"\nenv = {{ {table} }}\n'
             f"tool_timeout_sec = 8\n{said.get('more', '')}\n{reads}"
         )
 

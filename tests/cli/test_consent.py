@@ -113,8 +113,8 @@ def in_terminal(tmp_path, typed_at_once, answer):
     folder = tmp_path / "project"
     folder.mkdir(exist_ok=True)
     mark = folder / "started"
-    code = f"open({str(mark)!r}, 'w')"
-    (folder / "servers.toml").write_text(f'[mcp_servers.crm]\ncommand = "python"\nargs = ["-c", "{code}"]\n')
+    entry = f"""command = "python"\nargs = ["-c", "open({str(mark)!r}, 'w')"]\nsandbox = "workspace"\n"""
+    (folder / "servers.toml").write_text(f"[mcp_servers.crm]\n{entry}")
     mine, theirs = pty.openpty()
     env = {**os.environ, "AGENT_HOST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     env["AGENT_HOST_MODEL"] = "offline/planner"

@@ -188,7 +188,7 @@ def test_a_mistake_in_a_file_is_3_with_its_line_and_the_machine_is_told_all_the_
 def test_a_project_starts_nothing_without_consent(doctor, tmp_path):
     mark = tmp_path / "started"
     (tmp_path / "servers.toml").write_text(
-        f'[mcp_servers.s]\ncommand = "python"\nargs = ["-c", "open({str(mark)!r}, \'w\')"]\n'
+        f'[mcp_servers.s]\ncommand = "python"\nargs = ["-c", "open({str(mark)!r}, \'w\')"]\nsandbox = "workspace"\n'
     )
     ran = doctor("", "--json")
     assert ran.returncode == 3

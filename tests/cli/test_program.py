@@ -142,7 +142,7 @@ def test_usage_exits_2_and_config_3(host, arguments, code, told):
 
 def test_a_project_without_consent_exits_3_and_starts_nothing(host, tmp_path):
     mark = tmp_path / "started"
-    text = f'[mcp_servers.x]\ncommand = "python"\nargs = ["-c", "open({str(mark)!r}, \'w\')"]\n'
+    text = f'[mcp_servers.x]\ncommand = "python"\nargs = ["-c", "open({str(mark)!r}, \'w\')"]\nsandbox = "workspace"\n'
     (tmp_path / "servers.toml").write_text(text)
     done = host("run", "x")
     assert (done.returncode, "--trust" in done.stderr, mark.exists()) == (3, True, False)

@@ -40,6 +40,7 @@ api_key = "none-needed"
 command = {python}
 args = ["-IS", {server}, {ledger}, "{pause}"]
 parallel = {parallel}
+sandbox = "off"
 tools.look = {{ effect = "read", open = false }}
 tools.refund = {{ effect = "destructive", open = false }}
 tools.give_back = {{ effect = "destructive", open = false }}

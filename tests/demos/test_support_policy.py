@@ -92,5 +92,5 @@ def customer_of(task):
 def test_the_commented_example_would_load():
     lines = (ROOT / "servers.toml").read_text().splitlines()
     start = lines.index("# [mcp_servers.notes]")
-    text = "\n".join(line.removeprefix("# ") for line in lines[start : start + 5])
-    assert set(tomllib.loads(text)["mcp_servers"]["notes"]) == {"command", "args", "env", "tools"}
+    text = "\n".join(line.removeprefix("# ") for line in lines[start : start + 7])
+    assert set(tomllib.loads(text)["mcp_servers"]["notes"]) == {"command", "args", "env", "sandbox", "network", "tools"}

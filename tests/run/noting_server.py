@@ -14,6 +14,7 @@ ARRIVED = threading.Condition()
 waiting: list[int] = []
 came: list[int] = []
 PATIENCE = 10
+LIFE = os.urandom(8).hex()  # in a sandbox all process ids are alike
 
 
 def note(**what) -> None:
@@ -129,13 +130,13 @@ def answer(message) -> None:
         case "tools/list":
             result(id, tools=TOOLS)
         case "tools/call":
-            note(call=params["name"], arguments=params.get("arguments"), meta=params.get("_meta", {}), pid=os.getpid())
+            note(call=params["name"], arguments=params.get("arguments"), meta=params.get("_meta", {}), pid=LIFE)
             threading.Thread(target=call, args=(id, params), daemon=True).start()
         case method:
             write(json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": f"no {method}"}}))
 
 
-note(began=os.getpid(), mark=os.environ.get("MARK"))
+note(began=LIFE, mark=os.environ.get("MARK"))
 if "silent" in sys.argv:
     time.sleep(600)
 for line in sys.stdin:

@@ -77,7 +77,7 @@ class Home:
         values = f'NOTES = "{self.notes_file}"' + (f", {env}" if env else "")
         return (
             f'[mcp_servers.{name}]\ncommand = "python"\nargs = ["{SERVER}", "{argument}"]\nenv = {{ {values} }}\n'
-            f"{READS}{more}\n"
+            f'sandbox = "workspace"\npaths = ["{self.folder}"]\n{READS}{more}\n'
         )
 
     def command(self, *arguments):

@@ -43,7 +43,7 @@ async def noting(config: ServerConfig, told: Told | None = None) -> AsyncIterato
 
 
 def stdio(era: str, **more: Any) -> ServerConfig:
-    return ServerConfig("notes", "python", (str(NOTES), era), **more)
+    return ServerConfig("notes", "python", (str(NOTES), era), **{"sandbox": "off", **more})
 
 
 async def everything_besides_tools(config: ServerConfig) -> None:

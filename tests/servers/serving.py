@@ -26,8 +26,8 @@ def run(main: Callable[[], Awaitable[None]], seconds: float = 30) -> None:
 
 
 def lean(era: str, *traits: str, name: str = "lean", **more: Any) -> ServerConfig:
-    """The raw server of programs/lean.py."""
-    return ServerConfig(name, "python", (str(PROGRAMS / "lean.py"), era, *traits), **more)
+    """The raw server of programs/lean.py, free to write its ledger and to tell its process ids."""
+    return ServerConfig(name, "python", (str(PROGRAMS / "lean.py"), era, *traits), **{"sandbox": "off", **more})
 
 
 class Seen:

@@ -173,6 +173,7 @@ class Servers(Page):
                     Content.styled(safe(one.server, 24), "bold"),
                     Content(plural(one.tools, "tool") if one.tools else "–"),
                     Content.styled(safe(one.protocol or "–", 12), "$quiet"),
+                    Content.styled(one.sandbox, "$error" if one.sandbox == "off" else "$quiet"),
                 )
             )
         lines: list[Content] = []

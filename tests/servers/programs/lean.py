@@ -261,6 +261,14 @@ if "dies_at_start" in TRAITS:
 if "stubborn" in TRAITS:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen(["sleep", "600"])  # what is ignored stays ignored in a child
+if "brood" in TRAITS and os.fork() == 0:
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork() == 0:
+        for standard in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), standard)
+        os.execvp("sleep", ["sleep", "600"])
+    os._exit(0)
 if "orphan" in TRAITS:
     child = subprocess.Popen(["sleep", "600"])
 if "chatters" in TRAITS:
