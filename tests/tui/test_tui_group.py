@@ -143,7 +143,7 @@ def test_grants_are_listed_and_taken_back() -> None:
         assert not door.granted
         await stage.press("x")
         await stage.sees("nothing is granted")
-        assert not stage.handle.state.grants
+        await stage.until(lambda: not stage.app.link.view.state.grants)
         await stage.press("escape")
 
     play(door, scene)
@@ -158,3 +158,11 @@ def test_the_page_says_that_nothing_is_granted() -> None:
         await stage.misses("nothing is granted")
 
     play(FakeDoor([opened()]), scene)
+
+
+def test_keys_stay_in_sight_however_much_is_told() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.sees("RISK", "[esc] stop the turn", "more lines below", "Ask, or / for commands")
+        assert len(stage.lines()) == 24
+
+    play(FakeDoor(asking(LONG, CANCEL, step=1, **FACTS)), scene, size=(80, 24))

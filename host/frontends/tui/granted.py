@@ -34,6 +34,7 @@ class Grants(Page):
         super().__init__()
         self.link = link
         self.grants: list[Grant] = []
+        self._gone: set[str] = set()
         self.list = OptionList(markup=False)
 
     def body(self) -> ComposeResult:
@@ -49,6 +50,7 @@ class Grants(Page):
             self.grants += await self.link.door.grants()
         except HostError as error:
             self.app.notify(str(error), severity="warning", markup=False)
+        self.grants = [grant for grant in self.grants if grant.id not in self._gone]
         lines = columns([_line(grant) for grant in self.grants]) if self.grants else []
         self.list.clear_options()
         self.list.add_options(_options(lines))
@@ -61,13 +63,14 @@ class Grants(Page):
         grant = self.grants[at]
         try:
             if grant.scope == "session":
-                self.link.submit(ev.Change(revoke=grant.id))
+                if reason := self.link.submit(ev.Change(revoke=grant.id)):
+                    raise HostError(reason)
             else:
                 await self.link.door.take_back(grant.id)
         except HostError as error:
             self.app.notify(str(error), severity="error", markup=False)
-        # The view of a session follows when its event has come; the page need not wait for it.
-        self.link.view.state.grants = [each for each in self.link.view.state.grants if each.id != grant.id]
+        else:
+            self._gone.add(grant.id)  # the session's own list follows when its event has come
         await self._fill()
 
 
