@@ -10,7 +10,8 @@ import anyio
 import httpx2
 
 from host.core.errors import HostError
-from host.servers.http import Bounded, origin
+from host.servers.bodies import Bounded
+from host.servers.http import origin
 
 LARGEST = 1024 * 1024
 SECONDS = 15.0

@@ -22,8 +22,9 @@ from host.core.errors import HostError
 from host.core.settings import OAuth, ServerConfig
 from host.core.source import Person, SignIn
 from host.servers.abroad import Abroad, client
+from host.servers.bodies import said
 from host.servers.callback import Callback
-from host.servers.http import Credentials, said
+from host.servers.http import Credentials
 from host.servers.machine import unattended
 from host.servers.tokens import Tokens
 

@@ -24,8 +24,9 @@ from host.core.source import ROOTS, Ask, Era, Person, Progress, Round, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
+from host.servers.bodies import said
 from host.servers.era import era_of, settle
-from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer, said
+from host.servers.http import FAILED, REFUSED, UNSENT, HttpServer
 from host.servers.legacy import Questions
 from host.servers.logs import ServerLog, Tap, Wants, hush
 from host.servers.news import News

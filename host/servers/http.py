@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,9 +23,11 @@ from mcp_types import (
     JSONRPCError,
     JSONRPCMessage,
     JSONRPCRequest,
+    JSONRPCResponse,
 )
 
 from host.core.types import ToolSpec
+from host.servers.bodies import Bounded, Spared, said
 from host.servers.logs import ServerLog, Tap
 from host.servers.wire import MAX_LINE, UNREADABLE, Refused, Wire, encoded
 
@@ -37,6 +40,7 @@ STEADY_SECONDS = 30.0
 FAILED = "io.agent-host/failed"
 REFUSED = "io.agent-host/refused"
 UNSENT = "io.agent-host/unsent"
+APART = "io.agent-host/apart"
 SESSION_OVER = "Session terminated"
 _LASTING = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 
@@ -68,6 +72,7 @@ class HttpServer:
         self._url, self._headers, self._log, self._tap, self._auth = url, headers, log, tap, auth
         self._reason = ""
         self._mirrored: dict[str, dict[tuple[str, ...], str]] = {}
+        self._apart: dict[str, list[JSONRPCMessage]] = {}
 
     @property
     def reason(self) -> str:
@@ -107,11 +112,33 @@ class HttpServer:
             self._reason, self.forgot = reason, forgot
             self.ended.set()
 
+    async def stand_in(self, line: bytes) -> bytes:
+        """A small message for one that is large: what was read of it apart is put in its place when it arrives."""
+        if self._tap:
+            self._tap("in", line)
+        mark = token_hex(8)
+        try:
+            self._apart[mark] = await self.wire.taken(line, anyio.current_time())
+        except Refused as error:
+            self._apart[mark] = []
+            self.end(f"cut off: {error}")
+        ids = [message.id for message in self._apart[mark] if isinstance(message, JSONRPCResponse | JSONRPCError)]
+        said = {"jsonrpc": "2.0", "id": ids[0] if ids else None, "result": {"_meta": {APART: mark}}}
+        return json.dumps(said).encode()
+
+    def _read_apart(self, message: JSONRPCMessage) -> list[JSONRPCMessage] | None:
+        """What a message of `stand_in` stands for. A server cannot write one: it does not know the mark."""
+        meta = message.result.get("_meta") if isinstance(message, JSONRPCResponse) else None
+        mark = meta.get(APART) if isinstance(meta, dict) else None
+        return self._apart.pop(mark, None) if isinstance(mark, str) else None
+
     async def received(self, item: SessionMessage | Exception) -> SessionMessage | Exception | None:
         """A message on its way in, set right; None where it is dropped."""
         if isinstance(item, Exception):
             self._log.ignored(str(item).encode())
             return None
+        if (apart := self._read_apart(item.message)) is not None:
+            return SessionMessage(apart[0], item.metadata) if apart else None
         if isinstance(item.message, JSONRPCError):
             self._failed(item.message)
         # Through the door that a process' lines come by: what is bounded and set right there is so here.
@@ -243,7 +270,8 @@ class Guarded(httpx2.AsyncBaseTransport):
             await response.aclose()
             return failed(request, "it compressed its answer, which it was asked not to do", FAILED)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = Bounded(response.stream, MAX_LINE if is_json(response) else None)
+        whole = Bounded(response.stream, None)
+        response.stream = Spared(whole, not is_json(response), MAX_LINE, self._server.stand_in)
         if request.method == "POST" and response.status_code >= 400:
             return await refused(request, response)
         return response
@@ -256,27 +284,6 @@ class Guarded(httpx2.AsyncBaseTransport):
         if self._pause > PACE[0]:
             await anyio.sleep(self._pause)
         self._opened = anyio.current_time()
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class Bounded(httpx2.AsyncByteStream):
-    """A body that may not grow past `limit` bytes, and whose breaking off costs one call."""
-
-    def __init__(self, inner: httpx2.AsyncByteStream, limit: int | None) -> None:
-        self._inner, self._limit = inner, limit
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        try:
-            async for chunk in self._inner:
-                size += len(chunk)
-                if self._limit is not None and size > self._limit:
-                    raise httpx2.StreamError(f"it is larger than {self._limit // 2**20} MiB")
-                yield chunk
-        except httpx2.TransportError as error:
-            raise httpx2.StreamError(f"it broke off: {said(error)}") from None
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -326,10 +333,3 @@ def failed(
     error = {"code": CONNECTION_CLOSED, "message": why, "data": mark}
     body = {"jsonrpc": "2.0", "id": None, "error": error}
     return httpx2.Response(status, headers=headers, json=body, request=request)
-
-
-def said(error: BaseException) -> str:
-    """What an error says, on one line. Task groups wrap what they carry, so the innermost is meant."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -63,10 +63,11 @@ async def serving(
     backoff: tuple[float, float] = (0.05, 0.2),
     eras: Any = None,
     person: Any = None,
+    tap: Any = None,
 ) -> AsyncIterator[SessionServers]:
     """A session with these servers."""
     seen = seen or Seen()
-    async with Pool(backoff, eras) as pool:
+    async with Pool(backoff, eras, tap) as pool:
         yield pool.servers("s1", configs, seen.status, seen.tools, facts or {}, person=person)
 
 

@@ -209,7 +209,6 @@ def test_a_server_that_wants_a_token_is_told_from_one_that_is_away():
         ("html", "unknown", None, "it answered 503 Service Unavailable"),
         ("gzip", "unknown", None, "it compressed its answer, which it was asked not to do"),
         ("cut", "unknown", None, "SSE stream ended without a response"),
-        ("huge", "error", "bad_result", "it is larger than 64 MiB"),
     ],
 )
 @ERAS

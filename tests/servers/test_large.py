@@ -121,13 +121,33 @@ def test_what_is_no_result_is_left_to_the_ordinary_reader(line):
     anyio.run(main)
 
 
-def test_a_large_result_from_an_address_is_taken_the_same_way():
+@pytest.mark.parametrize(("era", "body"), [("modern", "json"), ("modern", "stream"), ("legacy", "stream")])
+def test_a_large_result_from_an_address_is_taken_the_same_way(era, body):
+    lines = []
+
     async def main():
-        with web("modern") as server:
-            async with serving(server.config()) as servers:
+        with web(era, body) as server:
+            async with serving(server.config(), tap=lambda *heard: lines.append(heard[-1])) as servers:
                 await servers.settled()
                 result = await call(servers, "lean__rows", {"count": 20_000, "more": {"sum": 3}})
+                assert (await call(servers, "lean__echo")).outcome == "ok"
         assert json.loads(result.large.json)["structured"]["sum"] == 3
         assert shown(result)[0].startswith('{"rows": [{"id": 0, "name": "é"')
+        (large,) = [line for line in lines if len(line) > LARGE]
+        assert large.startswith(b'{"jsonrpc": "2.0", '), "as it was written: nothing read it here"
+
+    run(main)
+
+
+@pytest.mark.parametrize(("trait", "outcome"), [("huge", "error"), ("huge_event", "unknown")])
+def test_a_result_from_an_address_that_never_ends_is_cut_and_costs_its_call(trait, outcome):
+    async def main():
+        with web("modern", trait) as server:
+            async with serving(server.config()) as servers:
+                await servers.settled()
+                result = await call(servers, "lean__echo")
+                assert result.outcome == outcome
+                assert "it is larger than 64 MiB" in result.reason or trait == "huge_event"
+                assert servers.statuses["lean"].state == "ready"
 
     run(main)

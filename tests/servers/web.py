@@ -34,8 +34,8 @@ class Received:
 @dataclass
 class Web:
     """`traits` of its own: json (no event streams), no_get, short_get (closes it at once), cut (breaks calls off),
-    html (a gateway's error page), gzip, elsewhere (redirects), huge. All others are lean.py's. `wants` is a header
-    that calls must have."""
+    html (a gateway's error page), gzip, elsewhere (redirects), huge, huge_event. All others are lean.py's. `wants` is
+    a header that calls must have."""
 
     era: str
     traits: tuple[str, ...] = ()
@@ -234,6 +234,12 @@ class Talk(BaseHTTPRequestHandler):
             self.end_headers()
             for _ in range(65):
                 self.wfile.write(b" " * 2**20)
+        elif "huge_event" in traits and call:
+            self._begin_stream()
+            self.wfile.write(b"event: message\ndata: ")
+            with suppress(OSError):
+                for _ in range(80):
+                    self.wfile.write(b" " * 2**20)
         else:
             return False
         self.close_connection = True
