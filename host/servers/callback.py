@@ -71,8 +71,8 @@ class Callback:
             with anyio.move_on_after(5), suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
                 target = _target(await _head(stream), self._here)
                 said = parse_qs(urlsplit(target or "").query).get("state")
-                right = self._state is not None and said == [self._state]
-                if right and not self._came.is_set():
+                right = self._state is not None and said == [self._state] and not self._came.is_set()
+                if right:
                     self._target = target or ""
                     self._came.set()
                 await stream.send(_page(200 if right else 400, DONE if right else "This is not the answer."))

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx2
@@ -33,12 +35,12 @@ class Kept(KeyringBackend):
 """
 
 
-def program(home, config, *words, keyring=NO_KEYRING, **more):
+def program(home, config, *words, keyring=NO_KEYRING, stdin=subprocess.PIPE, **more):
     env = {"PATH": os.environ["PATH"], "AGENT_HOST_HOME": str(home), "PYTHONPATH": f"{ROOT}{os.pathsep}{home}"}
     env |= {"PYTHON_KEYRING_BACKEND": keyring, **more}
     command = [sys.executable, "-m", "host", "mcp", *words, "--config", str(config)]
     return subprocess.Popen(
-        command, env=env, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=env, cwd=home, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -103,6 +105,30 @@ def test_where_there_is_a_keyring_it_has_the_tokens_and_no_file_does(tmp_path):
         assert len(issuer.grants("refresh_token")) == 1, "what was kept did for a renewal"
         out, _ = program(tmp_path, config, "logout", "lean", keyring="kept.Kept").communicate(timeout=60)
         assert (out, (tmp_path / "ring").read_text()) == ("lean: forgotten\n", "{}")
+
+
+def test_a_browser_is_opened_after_the_address_was_seen_with_that_as_its_only_argument(tmp_path):
+    config, opened = tmp_path / "x.toml", tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nfor each; do echo "$each" >> {opened}.new; done\nmv {opened}.new {opened}\n')
+    browser.chmod(0o700)
+    mine, theirs = pty.openpty()
+    with issuing() as issuer, web("modern", issuer=issuer) as server:
+        config.write_text(f'[mcp_servers.lean]\nurl = "{server.url}"\n')
+        process = program(tmp_path, config, "login", "lean", stdin=theirs, BROWSER=str(browser), DISPLAY=":0")
+        shown = next(line.strip() for line in process.stderr if line.startswith("  http"))
+        assert "/authorize" not in [path for path, _ in issuer.asked] and not opened.exists()
+        os.write(mine, b"\n")
+        end = time.monotonic() + 20
+        while not opened.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert opened.read_text() == f"{shown}\n"
+        sent = httpx2.get(shown, trust_env=False).headers["location"]
+        os.write(mine, sent.encode() + b"\n")
+        out, said = process.communicate(timeout=60)
+        assert out == "lean: signed in\n", said
+    os.close(mine)
+    os.close(theirs)
 
 
 def test_a_program_has_nothing_to_sign_in_to(tmp_path):

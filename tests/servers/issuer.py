@@ -24,6 +24,8 @@ class Issuer:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.number = 0
         self.useless = False
+        self.redirects: str | None = None
+        self.headers: list[dict[str, str]] = []
         self.held: Callable[[], bool] | None = None
         self.refresh = ""
         self.lock = threading.Lock()
@@ -84,7 +86,10 @@ class Talk(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         self.owner.asked.append((path, {name: values[0] for name, values in query.items()}))
-        if path == "/.well-known/oauth-authorization-server":
+        self.owner.headers.append(dict(self.headers))
+        if self.owner.redirects and path != "/authorize":
+            self._answer(302, Location=self.owner.redirects)
+        elif path == "/.well-known/oauth-authorization-server":
             self._answer(200, self.owner.metadata())
         elif path == "/authorize":
             back = urlencode({"code": "c-1", "state": query["state"][0], "iss": self.owner.url})
@@ -93,6 +98,7 @@ class Talk(BaseHTTPRequestHandler):
             self._answer(404)
 
     def do_POST(self) -> None:
+        self.owner.headers.append(dict(self.headers))
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.path == "/register":
             form = json.loads(body)

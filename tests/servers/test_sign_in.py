@@ -14,7 +14,6 @@ from web import web
 
 from host.core.errors import HostError
 from host.core.settings import Idp, OAuth
-from host.servers.abroad import Abroad
 from host.servers.login import login, logout
 
 
@@ -97,10 +96,12 @@ def test_a_visit_without_the_one_time_state_or_by_another_name_ends_nothing(tmp_
                     right = back.copy_with(params={"code": "evil", "state": state})
                     codes.append((await browser.get(right, headers={"Host": "evil.example"})).status_code)
                 await browse(where)
+                async with httpx2.AsyncClient(trust_env=False) as browser:
+                    codes.append((await browser.get(right)).status_code)
 
             with anyio.fail_after(20):
                 await login(server.config(tokens=tmp_path), show)
-            assert codes == [400, 400]
+            assert codes == [400, 400, 400]
             assert [form["code"] for form in issuer.grants("authorization_code")] == ["c-1"]
 
     run(main)
@@ -200,30 +201,6 @@ def test_nobody_is_led_to_an_issuer_that_is_not_safe(tmp_path, settings, words):
         with issuing(**settings) as issuer, web("modern", issuer=issuer) as server:
             with pytest.raises(HostError, match=words), anyio.fail_after(20):
                 await login(server.config(tokens=tmp_path), nowhere)
-
-    run(main)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://169.254.169.254/latest",
-        "https://127.0.0.1/x",
-        "https://10.0.0.1/x",
-        "https://[::1]/x",
-        "https://[::ffff:127.0.0.1]/x",
-        "https://[fd00::1]/x",
-        "https://2130706433/x",
-        "https://0x7f000001/x",
-        "https://0177.0.0.1/x",
-        "file:///etc/passwd",
-        "https://localhost/x",
-    ],
-)
-def test_a_public_server_leads_nobody_into_a_private_network(url):
-    async def main():
-        with pytest.raises((HostError, httpx2.InvalidURL)):
-            await Abroad("https://93.184.216.34/mcp").permit(httpx2.URL(url))
 
     run(main)
 
