@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.events import Paste
 from tui_fake import FakeDoor, calls, decided, opened, started, user
 from tui_stage import Stage, play
 
@@ -155,6 +156,22 @@ def test_an_address_can_be_copied_declined_and_cancelled() -> None:
         assert stage.answers == [ev.Answer("cancel", "q1")]
 
     play(address("https://pay.example.com"), cancel)
+
+
+def test_where_a_browser_elsewhere_ended_a_sign_in_is_pasted() -> None:
+    ended = "http://127.0.0.1:4000/callback?code=c&state=s"
+
+    async def scene(stage: Stage) -> None:
+        await stage.reviewing()
+        await stage.sees("orders wants you to sign in", "where a browser elsewhere ended")
+        stage.app.post_message(Paste("not an address"))
+        await stage.sees("✗ that is no address")
+        assert not stage.answers
+        stage.app.post_message(Paste(f" {ended}\n"))
+        await stage.until(lambda: stage.answers)
+        assert stage.answers == [ev.Answer("accept", "q1", content={"address": ended})]
+
+    play(address("https://pay.example.com", "sign_in"), scene)
 
 
 def test_a_browser_that_does_not_start_is_told() -> None:
