@@ -65,6 +65,10 @@ class Person(Protocol):
         """Whether they can be asked."""
         ...
 
+    def knows(self, server: str, token: str) -> None:
+        """What they were given for a server, which nobody else may see."""
+        ...
+
     async def lead(self, where: SignIn) -> str:
         """Lead them there; returns the address that they were sent to in the end. Raises HostError if they decline."""
         ...

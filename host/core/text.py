@@ -52,6 +52,7 @@ class Secrets:
     be found in anything."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
         found: dict[str, str] = {}
         for name, value in values.items():
             if len(value) >= _SHORTEST:
@@ -61,6 +62,13 @@ class Secrets:
         self._needles = tuple(
             {form.encode(errors="surrogatepass") for value in found for form in (value, *_escaped(value))}
         )
+
+    def also(self, name: str, value: str) -> Secrets:
+        """These, and one that became known since; what had its name stays secret too."""
+        if value in self._values.values():
+            return self
+        names = (name, *(f"{name}.{number}" for number in range(2, len(self._values) + 3)))
+        return Secrets({**self._values, next(each for each in names if each not in self._values): value})
 
     def clean(self, text: str) -> str:
         """The text with each known value, also as JSON writes it, replaced by `⟦secret:NAME⟧`."""

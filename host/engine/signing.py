@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
@@ -35,6 +36,10 @@ class Signer:
             with suppress(StoreError):  # the session has failed then, and says so
                 session.emit(asked, ev.Answered(asked.request_id, "decline", by="host", reason=reason))
         return session.attended
+
+    def knows(self, server: str, token: str) -> None:
+        session = self._session
+        session.setup = replace(session.setup, secrets=session.setup.secrets.also(f"{server}.token", token))
 
     async def lead(self, where: SignIn) -> str:
         """Ask; the question is open until the browser comes back, or somebody answers it. Raises HostError."""

@@ -67,6 +67,8 @@ class SignedIn(Credentials):
     def _stamp(self, request: httpx2.Request) -> str | None:
         token = self.tokens.access
         if token is not None:
+            if self._person is not None:
+                self._person.knows(self._name, token)
             request.headers["Authorization"] = f"Bearer {token}"
         return token
 

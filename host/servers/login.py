@@ -31,6 +31,9 @@ class Caller:
     def here(self, server: str, scopes: str) -> bool:
         return True
 
+    def knows(self, server: str, token: str) -> None:
+        """Nothing that a server says is shown or kept by this command."""
+
     async def lead(self, where: SignIn) -> str:
         await self._show(where)
         return await first(where.visited, *([self._receive] if self._receive else []))

@@ -100,6 +100,9 @@ class Unhurried:
     def here(self, server: str, scopes: str) -> bool:
         return self._person.here(server, scopes)
 
+    def knows(self, server: str, token: str) -> None:
+        self._person.knows(server, token)
+
     async def lead(self, where: SignIn) -> str:
         with self._deadlines.stopped():
             return await self._person.lead(where)

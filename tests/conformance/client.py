@@ -33,6 +33,9 @@ SAMPLES = {"number": 5, "integer": 3, "string": "test", "boolean": True, "array"
 class Visitor:
     """A person who agrees to everything: goes where they are led and says where they were sent."""
 
+    def knows(self, server: str, token: str) -> None:
+        pass
+
     def here(self, server: str, scopes: str) -> bool:
         return True
 

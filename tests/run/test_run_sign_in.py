@@ -45,7 +45,10 @@ def test_a_question_in_the_stream_is_answered_by_the_browser_or_by_pasting_and_m
             asked = talk.until("asked", about="sign_in")
             talk.send(kind="answer", request_id=asked["request_id"], action="decline")
             talk.until("turn_ended")
+            talk.say("speak of access-1")
+            talk.until("turn_ended")
             assert talk.end() == 0
+        assert "speak of ⟦secret:lean.token⟧" in talk.of("user_said")[-1]["parts"][0]["text"]
         assert [line["outcome"] for line in talk.of("call_finished")] == ["ok", "ok", "error", "error"]
         assert len(talk.of("asked")) == 3
         told = words(outputs(home.model.requests[-1])["three"])

@@ -261,6 +261,9 @@ class Slow:
     def __init__(self, seconds=0.0):
         self.seconds, self.asked = seconds, []
 
+    def knows(self, server, token):
+        pass
+
     def here(self, server, scopes):
         return True
 
