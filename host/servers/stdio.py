@@ -26,6 +26,7 @@ Inbox = MemoryObjectSendStream[SessionMessage | Exception]
 
 INHERITED = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "TMPDIR", "TZ")
 GRACE = 1.0
+TOGETHER = 256
 GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
 
 # Ends a server whose host was killed with -9, where nothing better is to be had (see launch.py): this shell waits for
@@ -175,7 +176,9 @@ class ServerProcess:
         assert stdout is not None
         try:
             async for chunk in stdout:
-                for line in lines.feed(chunk):
+                for number, line in enumerate(lines.feed(chunk)):
+                    if number % TOGETHER == 0:  # a chunk of noise holds thousands of lines; others are heard in between
+                        await anyio.lowlevel.checkpoint()
                     if self._tap:
                         self._tap("in", line)
                     for message in await self.wire.taken(line, anyio.current_time()):
