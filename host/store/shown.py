@@ -60,7 +60,7 @@ def _allowed(row: AuditRow) -> str:
         answer = f" → granted by {row.by} ahead ({row.grant})"
     elif row.by != NOBODY:
         answer = f" → {_ACTIONS[row.action]} by {row.by} at {row.answered[11:].removesuffix('Z')} ({row.how})"
-    return f"{row.verdict}{f' [{why}]' if why else ''}{answer}"
+    return f"{row.verdict}{answer}{f' [{why}]' if why else ''}"
 
 
 def _came_of_it(row: AuditRow) -> str:

@@ -158,7 +158,7 @@ def test_the_table_has_a_line_for_every_event_worth_auditing():
         " 2  2026-11-22 12:00:00.002  prompt       pay␣U+000Anow",
         " 3  2026-11-22 12:00:00.003  model        openai/m · 120 in (80 cached) · 30 out · $0.0012 · 812 ms · calls",
         ' 4  2026-11-22 12:00:00.004  call         crm__refund {"amount":20}',
-        "                                          ask [rule r1 · writes] → accepted by user at 12:00:00.006 (once)",
+        "                                          ask → accepted by user at 12:00:00.006 (once) [rule r1 · writes]",
         "                                          sent at 12:00:00.007 → ok after 12 ms",
         " 5  2026-11-22 12:00:00.005  question     approval crm__refund",
         " 6  2026-11-22 12:00:00.006  answer       accept by user",
