@@ -22,8 +22,9 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from host.config import environment, merge, read_files  # noqa: E402
+from host.core.conditions import lookup  # noqa: E402
 from host.core.events import CallFinished  # noqa: E402
-from host.core.policy import Context, Verdict, decide, lookup  # noqa: E402
+from host.core.policy import Context, Verdict, decide  # noqa: E402
 from host.core.settings import Profile, ServerConfig  # noqa: E402
 from host.core.source import Round  # noqa: E402
 from host.core.told import told  # noqa: E402
