@@ -148,3 +148,14 @@ def test_another_way_to_start_and_a_server_that_is_gone_are_told(tmp_path):
         assert done.stdout.startswith("s: is started in another way\n")
         home.config.write_text(home.config.read_text().replace("[mcp_servers.s]", "[mcp_servers.t]"))
         assert f"s: has no entry in {home.config}" in home.run("lock", "--check").stdout
+
+
+def test_a_locked_server_that_does_not_come_up_fails_its_calls_and_not_the_turn(tmp_path):
+    with turning(tmp_path, tool("look"), reads=("look",)) as home:
+        home.run("lock")
+        (tmp_path / "tools").unlink()
+        found = home.json(turns([call("s__look")], "done"))
+        (given,) = [words(output) for output in outputs(home.model.requests[1]).values()]
+    assert [c["outcome"] for c in found["calls"]] == ["error"]
+    assert (found["reason"], found["answer"]) == ("done", "done")
+    assert "FileNotFoundError" in given or "exit" in given, given
