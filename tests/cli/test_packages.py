@@ -78,6 +78,7 @@ def test_a_package_is_fetched_once_after_a_yes_and_started_at_that_version_from_
     assert "fetched @x/some-server 1.4.0" in told.stderr
     entry = tomllib.loads(desk.file.read_text())["mcp_servers"]["some"]
     assert (entry["command"], entry["args"]) == ("npx", ["-y", "@x/some-server@1.4.0", "--flag"])
+    desk.file.write_text(desk.file.read_text().replace("[mcp_servers.some]", '[mcp_servers.some]\nsandbox = "off"'))
     desk.latest("2.0.0")
     found = json.loads(desk.run("mcp", "inspect", "some", "--json").stdout)
     assert [tool["name"] for tool in found["tools"]] == ["look"]
@@ -87,7 +88,9 @@ def test_a_package_is_fetched_once_after_a_yes_and_started_at_that_version_from_
 def test_a_lock_holds_the_version_and_another_one_asks(desk):
     desk.home.mkdir()
     values = ", ".join(f'{name} = "{desk.folder / name.lower()}"' for name in ("TOOLS", "NOTES"))
-    desk.file.write_text(f'[mcp_servers.some]\ncommand = "npx"\nargs = ["-y", "some-server"]\nenv = {{ {values} }}\n')
+    desk.file.write_text(
+        f'[mcp_servers.some]\ncommand = "npx"\nargs = ["-y", "some-server"]\nsandbox = "off"\nenv = {{ {values} }}\n'
+    )
     desk.run("lock", "--trust")
     lock = desk.home / "servers.lock"
     assert json.loads(lock.read_text())["files"]["servers.toml"]["some"]["package"] == "npm:some-server@1.4.0"
