@@ -12,7 +12,7 @@ from host.arguments import UsageError
 from host.commands.session import EXPORTS, latest, write
 from host.commands.start import must_exist
 from host.config import environment
-from host.core.text import safe
+from host.core.text import safe, safe_json
 from host.store.audit import Only, audit_rows, load
 from host.store.export import export_records, export_spans, masked
 from host.store.log import verify
@@ -46,7 +46,7 @@ def _show(home: Path, id: str, options: argparse.Namespace) -> str:
     only = Only(options.server or "*", options.tool or "*", options.outcome or "")
     if options.json or options.output_format == "json":
         rows = [asdict(row) | {"verified": whole} for row in audit_rows(recorded) if only.takes(row)]
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return "".join(safe_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
     return show_text(recorded, whole, None if only == Only() else only)
 
 
@@ -68,7 +68,7 @@ def _verify(home: Path, options: argparse.Namespace) -> int:
     intact, damages = verify(home, options.ids[0] if options.ids else None)
     if options.json or options.output_format == "json":
         found = {"intact": intact, "damaged": [asdict(damage) for damage in damages]}
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+        sys.stdout.write(safe_json(json.dumps(found, ensure_ascii=False)) + "\n")
     else:
         for damage in damages:
             sys.stdout.write(f"{safe(damage.session)} seq {damage.seq}: {damage.kind}: {safe(damage.detail)}\n")

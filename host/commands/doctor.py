@@ -27,7 +27,7 @@ from host.consent import settle
 from host.core.errors import ConfigError, StoreError
 from host.core.settings import Config, ServerConfig
 from host.core.source import ServerStatus
-from host.core.text import Secrets, safe
+from host.core.text import Secrets, safe, safe_json
 from host.servers.pool import Pool, SessionServers
 from host.store.host import HostStore
 
@@ -66,7 +66,7 @@ def main(options: argparse.Namespace) -> int:
         anyio.run(_examined, options, config, found)
     secrets = Secrets(config.secrets if config else {})
     if options.json or options.output_format == "json":
-        sys.stdout.write(secrets.clean(json.dumps(_as_json(found), ensure_ascii=False)) + "\n")
+        sys.stdout.write(safe_json(secrets.clean(json.dumps(_as_json(found), ensure_ascii=False))) + "\n")
     else:
         sys.stdout.write("".join(f"{safe(secrets.clean(line))}\n" for line in as_text(found)))
     return found.code

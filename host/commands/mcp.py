@@ -14,7 +14,7 @@ from host.config import ConfigFile, Environment, environment, merge, read_files
 from host.config.problems import nearest
 from host.consent import consented, start_lines, starts
 from host.core.settings import ServerConfig
-from host.core.text import Secrets, safe
+from host.core.text import Secrets, safe, safe_json
 from host.servers.probe import machine
 from host.servers.sandbox import in_force
 
@@ -149,4 +149,4 @@ def as_json(options: argparse.Namespace) -> bool:
 def put_json(value: Any, secrets: Secrets) -> None:
     """One JSON value on stdout, without secrets."""
     body = secrets.clean_bytes(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    sys.stdout.write(body.decode("utf-8", "replace") + "\n")
+    sys.stdout.write(safe_json(body.decode("utf-8", "replace")) + "\n")

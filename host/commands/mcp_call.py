@@ -28,7 +28,7 @@ from host.core import events as ev
 from host.core.catalog import exposed_name
 from host.core.errors import ConfigError, HostError
 from host.core.settings import ModelProfile
-from host.core.text import safe
+from host.core.text import safe, safe_json
 from host.core.types import ToolCall
 from host.engine.host import RunOptions
 from host.frontends.handle import Door, Handle
@@ -154,7 +154,7 @@ async def _prompt(
     lines = [f"{message.get('role')}: {text}" for message in filled["messages"] for text in words([message["content"]])]
     outcome, _ = await turn(handle, "\n".join([f"mcp prompt {server} {name}", *lines]))
     if as_json(options):
-        sys.stdout.write(json.dumps(filled, ensure_ascii=False) + "\n")
+        sys.stdout.write(safe_json(json.dumps(filled, ensure_ascii=False)) + "\n")
     else:
         put("\n".join(lines) + "\n")
     return exit_code(options, outcome, None)
@@ -209,7 +209,7 @@ def show(options: argparse.Namespace, session: str, event: ev.CallFinished, body
             "structured": body.get("structured"),
             "reason": event.reason,
         }
-        sys.stdout.write(json.dumps(whole, ensure_ascii=False) + "\n")
+        sys.stdout.write(safe_json(json.dumps(whole, ensure_ascii=False)) + "\n")
         return
     content = body.get("content") or []
     if not sys.stdout.isatty() and (data := only_bytes(content)) is not None:

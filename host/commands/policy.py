@@ -20,7 +20,7 @@ from host.core.errors import ConfigError
 from host.core.pins import Pin, Pins, confirmed, spec_of
 from host.core.policy import Context, Decision, Rule, decide, judge
 from host.core.settings import Config, Profile
-from host.core.text import safe
+from host.core.text import safe, safe_json
 from host.core.types import Grant, ToolSpec
 from host.frontends.view import granted_words
 from host.store.grants import GrantFile
@@ -58,7 +58,7 @@ def _explain(options: argparse.Namespace) -> int:
         [r for r, said in spoke if said.verdict is strictest], [s for s in spoke if s[1].verdict is not strictest]
     )
     if options.json or options.output_format == "json":
-        sys.stdout.write(json.dumps(_as_json(spec, decision, found), ensure_ascii=False) + "\n")
+        sys.stdout.write(safe_json(json.dumps(_as_json(spec, decision, found), ensure_ascii=False)) + "\n")
     else:
         sys.stdout.write(_as_text(spec, decision, found))
     return 0
@@ -146,7 +146,7 @@ def grants(options: argparse.Namespace) -> int:
             raise UsageError(f"no grant {id}; agent-host policy grants lists them")
     kept = file.read()
     if options.json or options.output_format == "json":
-        sys.stdout.write(json.dumps([_grant_json(grant) for grant in kept], ensure_ascii=False) + "\n")
+        sys.stdout.write(safe_json(json.dumps([_grant_json(grant) for grant in kept], ensure_ascii=False)) + "\n")
     elif not options.revoke:
         lines = [f"{grant.id}  {granted_line(grant)}\n" for grant in kept]
         sys.stdout.write("".join(lines) or f"no grants in {file.path}\n")

@@ -13,7 +13,7 @@ from host.arguments import UsageError
 from host.commands.start import must_exist
 from host.config import environment
 from host.core.errors import StoreError
-from host.core.text import safe
+from host.core.text import safe, safe_json
 from host.core.types import SessionRow
 from host.store import audit
 from host.store.export import export_json, export_jsonl, export_markdown
@@ -52,7 +52,7 @@ def _list(home: Path, output: str) -> int:
     if output == "text":
         write("".join(f"{line(row)}\n" for row in rows) or "no sessions yet\n", None)
     else:
-        write(json.dumps([asdict(row) for row in rows], ensure_ascii=False) + "\n", None)
+        write(safe_json(json.dumps([asdict(row) for row in rows], ensure_ascii=False)) + "\n", None)
     return 0
 
 

@@ -37,6 +37,17 @@ def safe(text: str, limit: int | None = None, keep_newlines: bool = False) -> st
     return text
 
 
+def safe_json(text: str) -> str:
+    """JSON that says the same with each character that `safe` would name written as an escape."""
+    for character in {c for c in set(text) if not c.isprintable()} - _BLANKS - {"\n", "\t"}:
+        text = text.replace(character, _escape(character))
+    return text if text.isascii() else _HIDDEN.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
+
+
 def _shown(text: str) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c in _BLANKS else _named(c) for c in text)

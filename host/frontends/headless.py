@@ -14,13 +14,12 @@ from anyio import to_thread
 from host.core import events as ev
 from host.core.errors import HostError
 from host.core.source import ServerStatus
-from host.core.text import safe
+from host.core.text import safe, safe_json
 from host.core.types import Text, ToolCall, Usage
 from host.frontends.handle import Door, FeedItem, Handle
 
 Output = Literal["text", "json", "stream-json"]
 FAILED = {"auth": 4, "model": 7, "server": 7}
-BREAKS = {sign: f"\\u{ord(sign):04x}".encode() for sign in "\x85\u2028\u2029"}
 
 
 @dataclass(slots=True)
@@ -144,7 +143,7 @@ async def _once(handle: Handle, prompt: str | None, output: Output, fail_on_deni
 
 def _report(outcome: Outcome, output: Output) -> None:
     if output == "json":
-        _write(ev.dumps(outcome.as_json()))
+        _write(_one_line(ev.dumps(outcome.as_json())))
     elif output == "text":
         if outcome.answer:
             shown = safe(outcome.answer, keep_newlines=True) if sys.stdout.isatty() else outcome.answer
@@ -268,10 +267,8 @@ async def _print_item(handle: Handle, item: FeedItem, output: Output) -> None:
 
 
 def _one_line(line: bytes) -> bytes:
-    """JSON lets these three stand in a string as they are; many a reader of lines takes them for the end of one."""
-    for sign, escape in BREAKS.items():
-        line = line.replace(sign.encode(), escape)
-    return line
+    """What stands in a string may neither end a line, as many a reader sees it, nor steer a terminal."""
+    return safe_json(line.decode()).encode()
 
 
 def _tell(text: str) -> None:

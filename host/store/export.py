@@ -11,7 +11,7 @@ from host import __version__
 from host.core import events as ev
 from host.core.events import Recorded
 from host.core.spans import Spans, otlp
-from host.core.text import safe
+from host.core.text import safe, safe_json
 from host.core.types import Part, Text, ToolCall
 
 # What a masked record keeps: fields that name, number and judge; of a message's parts, what they are.
@@ -28,12 +28,12 @@ def export_json(recorded: Sequence[Recorded]) -> str:
     """The session as one JSON object: its id and its events, as they are printed live."""
     session = recorded[0].session if recorded else ""
     events = [json.loads(ev.envelope(item)) for item in recorded]
-    return ev.dumps({"v": ev.VERSION, "session": session, "events": events}).decode() + "\n"
+    return safe_json(ev.dumps({"v": ev.VERSION, "session": session, "events": events}).decode()) + "\n"
 
 
 def export_jsonl(recorded: Iterable[Recorded]) -> str:
     """The session as its events, one to a line, as they are printed live."""
-    return "".join(ev.envelope(item).decode() + "\n" for item in recorded)
+    return "".join(safe_json(ev.envelope(item).decode()) + "\n" for item in recorded)
 
 
 def export_records(recorded: Iterable[Recorded]) -> str:

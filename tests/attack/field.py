@@ -74,11 +74,11 @@ class Field(Home):  # type: ignore[misc]
         env = {"NAME": name, "LEDGER": str(self.ledger_file), "SPEC": str(self.spec), "MARK": self.folder.name}
         env |= {"LEGACY": "1"} if said.get("legacy") else {}
         reads = "".join(f'tools.{t} = {{ effect = "read", open = false }}\n' for t in said.get("reads", ()))
+        boxed = "" if said.get("boxed") else 'sandbox = "off"\n'
         table = ", ".join(f'{key} = "{value}"' for key, value in env.items())
         return (
-            f'[mcp_servers.{name}]\ncommand = "{sys.executable}"\nargs = ["{SERVER}"]\n'
-            f'sandbox = "off"\nenv = {{ {table} }}\n'
-            f"tool_timeout_sec = 8\n{said.get('more', '')}\n{reads}"
+            f'[mcp_servers.{name}]\ncommand = "{sys.executable}"\nargs = ["{SERVER}"]\nenv = {{ {table} }}\n'
+            f"tool_timeout_sec = 8\n{boxed}{said.get('more', '')}\n{reads}"
         )
 
     def prepare(self, user: str, more: str = "") -> list[str]:

@@ -19,9 +19,24 @@ def spec() -> dict:
 
 
 def note(**what) -> None:
-    descriptor = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    """Where it may write nothing there is no ledger."""
+    try:
+        descriptor = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError:
+        return
     os.write(descriptor, (json.dumps({"server": NAME, **what}) + "\n").encode())
     os.close(descriptor)
+
+
+def peeked() -> str:
+    """What it can find out of the processes that it sees."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            found.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return "\n".join(word for text in found for word in text.split("\0") if "CANARY" in word) or "nothing"
 
 
 def write(data: bytes) -> None:
@@ -95,6 +110,8 @@ def called(id, params) -> None:
             result(id, content=[{"type": "text", "text": "asked"}])
         else:
             result(id, resultType="input_required", inputRequests={"it": asks}, requestState="s")
+    elif name == "peek":
+        result(id, content=[{"type": "text", "text": peeked()}])
     elif error := said.get("errors", {}).get(name):
         send(id=id, error=error)
     else:
@@ -135,11 +152,6 @@ def answer(message) -> None:
 
 started = spec()
 note(began=os.getpid(), environment=dict(os.environ) if started.get("tells") else None)
-for name in started.get("peeks", []):
-    try:
-        note(peeked=name, found=Path(name.replace("PARENT", str(os.getppid()))).read_bytes().decode(errors="replace"))
-    except OSError as error:
-        note(peeked=name, failed=str(error))
 for line in started.get("stderr", []):
     sys.stderr.buffer.write(line.encode(errors="surrogatepass") + b"\n")
     sys.stderr.flush()

@@ -45,6 +45,10 @@ def stayed(name: str) -> Any:
     return lambda world: name in (world.folder / "stayed").read_text().split("\n")
 
 
+KNOWN = (SECRETS["key of the model"], SECRETS["password in the log"])
+"""What the host knows to be a secret. A variable that it never reads it cannot know."""
+
+
 def told(name: str) -> Any:
     """Whether a server was given it in its environment."""
     return lambda world: any(SECRETS[name] in str(note.get("environment")) for note in world.ledger)
@@ -53,15 +57,20 @@ def told(name: str) -> Any:
 def kept(world: World) -> bool:
     """Whether a file of the host's own holds a secret, in any form that a search for its bytes finds."""
     files = [path for path in (world.folder / "state").rglob("*") if path.is_file()]
-    return any(value.encode() in path.read_bytes() for path in files for value in SECRETS.values())
+    return any(value.encode() in path.read_bytes() for path in files for value in KNOWN)
 
 
 def printed(world: World) -> bool:
-    return any(value in str(world.lines) + (world.folder / "stderr").read_text() for value in SECRETS.values())
+    text = str(world.lines) + (world.folder / "stderr").read_text()
+    return any(value in text for value in KNOWN)
 
 
 def sent(world: World) -> bool:
-    return any(value in str(world.requests) for value in SECRETS.values())
+    return any(value in str(world.requests) for value in KNOWN)
+
+
+def peeked(world: World) -> bool:
+    return any(SECRETS["variables of the host"] in str(request) for request in world.requests)
 
 
 ATTACKS = (
@@ -79,25 +88,26 @@ ATTACKS = (
 
 def entries() -> Iterator[tuple[str, dict[str, Any]]]:
     for number, code in enumerate(CHILDREN.values()):
-        yield f"c{number}", {"tools": [tool("x")], "children": [code]}
+        yield f"c{number}", {"tools": [tool("x")], "children": [code], "boxed": True}
     said = {"content": [{"type": "text", "text": SECRETS["password in the log"]}]}
     more = 'env_vars = ["SHOP_PASSWORD"]'
+    yield "peeping", {"tools": [tool("peek")], "reads": ["peek"], "boxed": True}
     yield "nosy", {
-        "tools": [tool("look")], "reads": ["look"], "tells": True, "peeks": ["/proc/PARENT/environ"], "more": more,
+        "tools": [tool("look")], "reads": ["look"], "tells": True, "more": more,
         "results": {"look": said}, "stderr": [SECRETS["password in the log"]],
     }  # fmt: skip
 
 
 def run(folder: Path, user: str) -> World:
     """Servers with children of every kind; the host is killed, and after five seconds none may be left."""
-    env = {"SHOP_PASSWORD": SECRETS["password in the log"], "OTHER_SECRET": SECRETS["variables of the host"]}
+    env = {"SHOP_PASSWORD": SECRETS["password in the log"], "UNRELATED": SECRETS["variables of the host"]}
     with field(folder, dict(entries())) as home:
         mark = home.folder.name
         flags = home.prepare(user)
         text = home.config.read_text().replace('"none-needed"', '"${MODEL_KEY}"')
         home.config.write_text(text)
         with home.talk(*flags, **env, MODEL_KEY=SECRETS["key of the model"]) as talk:
-            talk.send(kind="say", text=order("nosy__look"))
+            talk.send(kind="say", text=order("nosy__look") + order("peeping__peek"))
             talk.until("turn_ended")
             started = {name: pids for name in CHILDREN if (pids := left_by(name, mark))}
             talk.kill()

@@ -29,9 +29,16 @@ COMMANDS: dict[str, list[str]] = {
     "session list": ["session", "list"],
     "session show": ["session", "show", SESSION],
     "session export": ["session", "export", SESSION, "--format", "md"],
+    "session export as json": ["session", "export", SESSION, "--format", "json"],
+    "session export as lines": ["session", "export", SESSION, "--format", "jsonl"],
     "audit show": ["audit", "show", SESSION],
     "audit export": ["audit", "export", SESSION],
     "doctor": ["doctor", "h"],
+    "doctor as json": ["doctor", "h", "--json"],
+    "mcp inspect as json": ["mcp", "inspect", "h", "--json"],
+    "run as json": ["run", "--output-format", "json", order("h__look")],
+    "run as stream": ["run", "--output-format", "stream-json", order("h__look")],
+    "tool in words": ["policy", "explain", "h.look"],
     "lock": ["lock", "--check"],
 }
 ADDRESSES = {

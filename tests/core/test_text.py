@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from host.core.events import dumps
-from host.core.text import Secrets, Veil, safe
+from host.core.text import Secrets, Veil, safe, safe_json
 
 NASTY = "\x00\x07\x08\t\n\r\x1b\x7f\x80\x85\x9b\x9d\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029"
 NASTY += "\u202a\u202e\u2060\u2066\u2069\ufe00\ufe0e\ufe0f\ufeff\ufff9\ud800\udfff\ue000\U000e0001\U000e0041\U000e0100"
@@ -133,3 +133,10 @@ def test_a_secret_that_comes_in_pieces_is_never_passed_on(pieces):
 
 def test_without_secrets_nothing_is_held_back():
     assert Veil(Secrets({})).take("any") == (0, "any")
+
+
+@given(value=st.recursive(ANY, lambda inner: st.lists(inner) | st.dictionaries(ANY, inner), max_leaves=5))
+def test_json_with_escapes_says_the_same_and_steers_nothing(value):
+    plain = safe_json(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(plain) == json.loads(json.dumps(value))
+    assert safe(plain, keep_newlines=True) == plain
