@@ -82,6 +82,7 @@ def config_of(name: str, entry: dict[str, Any], programs: Path, folder: Path) ->
         tuple(map(put, arguments)),
         {key: put(value) for key, value in entry.get("env", {}).items()},
         cwd=folder,
+        sandbox=entry.get("sandbox", "strict"),
         startup_timeout=START_SECONDS,
         tool_timeout=CALL_SECONDS,
     )
