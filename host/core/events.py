@@ -77,9 +77,9 @@ class CallDecided:
 class Asked:
     """One question to a person. For an approval `arguments` are exactly what would be sent. For a sampling they are
     the server's request, then, asked anew with the model's answer and its `usage`, what the server would get. `runs` is
-    the server's command and arguments, or its address; `says` its own description, cut short; `flows` which data of
-    other servers could leave with the call (core/provenance.py); `unchecked` patterns of its schema that are not
-    enforced."""
+    the server's command and arguments, or its address, `sandbox` the limits in force for it; `says` its own
+    description, cut short; `flows` which data of other servers could leave with the call (core/provenance.py);
+    `unchecked` patterns of its schema that are not enforced."""
 
     kind: ClassVar[str] = "asked"
     request_id: str
@@ -100,6 +100,7 @@ class Asked:
     url: str | None = None
     usage: Usage | None = None
     runs: tuple[str, ...] | None = None
+    sandbox: str | None = None
     says: str | None = None
     flows: tuple[Json, ...] | None = None
     unchecked: tuple[str, ...] | None = None

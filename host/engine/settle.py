@@ -179,7 +179,7 @@ def ask(session: Session, call: Call, spec: ToolSpec) -> ev.Asked:
     """The question, with all that the host knows and a person should see before a yes."""
     state, decision = session.state, call.decision
     assert decision is not None
-    server = session.setup.servers.get(decision.server)
+    server, status = session.setup.servers.get(decision.server), session.servers.statuses.get(decision.server)
     could_leave = flows(state.sources, state.messages, decision.server, decision.arguments) if decision.open else []
     asked = ev.Asked(
         f"q{state.seq + 1}",
@@ -196,6 +196,7 @@ def ask(session: Session, call: Call, spec: ToolSpec) -> ev.Asked:
         decision.reason,
         decision.grantable,
         runs=server.argv if server else None,
+        sandbox=(status.sandbox if status else None) or None,
         says=" ".join(spec.description.split())[:SAYS] or None,
         flows=tuple(could_leave) or None,
         unchecked=unenforced(spec.input_schema) or None,

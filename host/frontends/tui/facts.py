@@ -26,7 +26,8 @@ def facts(asked: Asked, width: int) -> list[Content]:
     effect, style = EFFECTS.get(asked.effect or "destructive", EFFECTS["destructive"])
     reach = ("can carry data out", "$warning") if asked.open is not False else ("stays inside", "$success")
     server = (safe(asked.server), "bold")
-    lines = [Content.assemble(("RISK  ", "$quiet"), (effect, style), " · ", reach, " · server ", server)]
+    limits = ("" if asked.sandbox is None else f" · sandbox {safe(asked.sandbox)}", "$quiet")
+    lines = [Content.assemble(("RISK  ", "$quiet"), (effect, style), " · ", reach, " · server ", server, limits)]
     if asked.runs:
         lines += _labelled("RUNS", wrapped(shlex.join(asked.runs), width - 6))
     why = "; ".join([*(f"rule {rule}" for rule in asked.rules or ()), asked.reason or ""]).strip("; ")
