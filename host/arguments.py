@@ -113,6 +113,7 @@ def _shared() -> argparse.ArgumentParser:
     add("--max-tokens", metavar="N", type=_count)
     add("--timeout", metavar="S", type=_amount, help="seconds for a prompt, without waiting for people")
     add("--fail-on-denied", action="store_true", help="exit 5 if a call was denied or declined")
+    add("--attach", metavar="SERVER:URI|FILE", action="append", default=[], help="put this beside the prompt (run)")
     add("--json-schema", metavar="FILE", type=Path, help="the answer is JSON of this schema")
     add("-v", "--verbose", action="store_true", help="say more on stderr")
     add("--version", action="version", version=f"agent-host {__version__}")

@@ -7,6 +7,8 @@ import os
 import select
 import stat
 import sys
+from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -41,10 +43,21 @@ async def _run(options: argparse.Namespace, begun: Begun, prompt: str | None) ->
             output=options.output_format,
             input=options.input_format,
             fail_on_denied=options.fail_on_denied,
+            attach=[named(given, begun) for given in options.attach],
             on_open=on_open,
         )
 
     return await serve(begun, run_options(options, begun, options.input_format == "stream-json"), front_end)
+
+
+def named(given: str, begun: Begun) -> dict[str, Any]:
+    """`--attach SERVER:URI` or `--attach FILE`. Raises UsageError where it is neither."""
+    server, _, uri = given.partition(":")
+    if uri and server in begun.config.servers:
+        return {"server": server, "uri": uri}
+    if not Path(given).expanduser().is_file():
+        raise UsageError(f"--attach {given}: no file, and no SERVER:URI of a server that the files name")
+    return {"file": given}
 
 
 def prompt_of(options: argparse.Namespace) -> str | None:

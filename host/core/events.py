@@ -13,12 +13,13 @@ from functools import cache
 from typing import Any, ClassVar, Literal, get_args
 
 from host.core.errors import HostError
-from host.core.types import Effect, Outcome, Part, Stop, Usage
+from host.core.types import Attached, Blob, Effect, Outcome, Part, Stop, Text, Usage
 
 VERSION = 1
 About = Literal["approval", "form", "url", "sampling", "sign_in"]
 Action = Literal["accept", "decline", "cancel"]
 Json = Mapping[str, Any]
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,11 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class UserSaid:
+    """The user's own words are the first part; the content of what they `attached` follows, whole."""
+
     kind: ClassVar[str] = "user_said"
     parts: tuple[Part, ...]
+    attached: tuple[Attached, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ class CallPaused:
 class CallFinished:
     """`content` and `structured` are the server's own; `cause` and `reason` say why there are none. Of a large result
     they are in the log only, and `outline` holds its parts abridged (core/outline.py). `found` names tools that the
-    model is offered from here on."""
+    model is offered from here on; `checked`: `structured` was compared with the tool's own schema, and fits."""
 
     kind: ClassVar[str] = "call_finished"
     call_id: str
@@ -160,6 +164,7 @@ class CallFinished:
     reason: str | None = None
     outline: tuple[Json, ...] | None = None
     found: tuple[str, ...] | None = None
+    checked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +283,25 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerNews:
+    """Live only: a server said that its lists of `what` changed, or its resource with this `uri`."""
+
+    kind: ClassVar[str] = "server_news"
+    server: str
+    what: Literal["tools", "resources", "prompts", "resource"]
+    uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
+    """Words, and what stands beside them: `attached` tells what the `parts` are. `attach` only names it: whoever takes
+    the command from outside asks for it first (the query `attach`)."""
+
     kind: ClassVar[str] = "say"
     text: str
+    parts: tuple[Text | Blob, ...] = ()
+    attached: tuple[Attached, ...] = ()
+    attach: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +357,24 @@ class Compact:
     kind: ClassVar[str] = "compact"
 
 
-Command = Say | Answer | Interrupt | Change | Accept | Compact | Close
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Start a server anew. It is no event of the session: servers have states of their own."""
+
+    kind: ClassVar[str] = "restart"
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Have a server log from this level on, as long as the session is open."""
+
+    kind: ClassVar[str] = "listen"
+    server: str
+    level: LogLevel
+
+
+Command = Say | Answer | Interrupt | Change | Accept | Compact | Restart | Listen | Close
 COMMANDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(Command)}
 
 
@@ -398,7 +436,7 @@ def _head(recorded: Recorded) -> dict[str, Any]:
     return {"v": VERSION, "session": session, "seq": seq, "at": at, "kind": kind}
 
 
-def live(session: str, item: Delta | Rejected) -> bytes:
+def live(session: str, item: Delta | Rejected | ServerNews) -> bytes:
     """The line of something that has no place in the log."""
     return dumps({"v": VERSION, "session": session, "kind": item.kind} | plain(item))
 

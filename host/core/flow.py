@@ -22,9 +22,9 @@ def strangers(uri: str, server: str, messages: Sequence[Message], listed: Iterab
             others = True
             continue
         for text in _texts(message):
-            origin = source(text) if message.role == "tool" else None
+            origin = source(text) if message.role in ("tool", "user") else None
             others = others or origin not in (None, server)
-            if origin == server or message.role == "user":
+            if origin == server or (message.role == "user" and origin is None):
                 own.append(text)
     if not others:
         return []

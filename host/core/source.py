@@ -78,7 +78,7 @@ class Person(Protocol):
 class ServerStatus:
     """Where a server stands. Live only, on the host's own feed. `detail` says why, for a person to read; `about` is
     what the server says it is for, `instructions` what it says to models, `sandbox` the limits in force for its
-    process, in words."""
+    process, in words, `offers` names what it has besides tools."""
 
     server: str
     state: Literal["waiting", "starting", "ready", "failed", "restarting", "disabled", "closed"]
@@ -89,6 +89,7 @@ class ServerStatus:
     about: str = ""
     instructions: str = ""
     sandbox: str = ""
+    offers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

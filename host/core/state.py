@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from host.core import events as ev
 from host.core import loops
+from host.core.attached import beside
 from host.core.context import Load, aside, gain, weight
 from host.core.loops import Circle
 from host.core.provenance import Source, noted
@@ -109,8 +110,9 @@ class State:
     """Everything a session knows. Nobody but `apply` changes it. `catalog` has the server of each exposed tool name, in
     the order they were met, `sources` the tools whose results were read, `found` what each search found.
 
-    `words` are the user's last, `load` is how much the messages weigh; long results up to event `cleared` are set
-    aside, messages up to event `compacted` summarised.
+    `attached` are the resources, by server and URI, that the user put beside their words; `words` are their last,
+    `load` is how much the messages weigh; long results up to event `cleared` are set aside, messages up to event
+    `compacted` summarised.
     """
 
     session: str = ""
@@ -131,6 +133,7 @@ class State:
     later: list[Message] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
     questions: dict[str, Question] = field(default_factory=dict)
+    attached: dict[tuple[str, str], None] = field(default_factory=dict)
     unsettled: list[Unsettled] = field(default_factory=list)
     turn: Turn | None = None
     turns: int = 0
@@ -265,7 +268,7 @@ def apply(state: State, recorded: ev.Recorded) -> None:
             state.facts.update(event.facts)
             state.sandbox = dict(event.sandbox)
         case ev.UserSaid():
-            _user_said(state, Message("user", event.parts, recorded.seq), at)
+            _user_said(state, event, recorded.seq, at)
         case ev.ModelSaid():
             _model_said(state, event, recorded.seq)
         case ev.CallDecided(call_id=id):
@@ -312,15 +315,18 @@ def _add(state: State, message: Message) -> None:
     state.load.add(weight(message))
 
 
-def _user_said(state: State, message: Message, at: str) -> None:
+def _user_said(state: State, event: ev.UserSaid, seq: int, at: str) -> None:
+    words = Message("user", event.parts[:1] if event.attached else event.parts).text
+    message = Message("user", beside(event, state.limits.result_tokens, f"r{seq}"), seq)
+    state.attached |= {(a.server, a.name): None for a in event.attached or () if a.kind == "resource"}
     if state.turn is None:
         state.turn = Turn(began=at, waiting_since=at if state.open_questions() else None)
     if any(call.status != "finished" for call in state.calls.values()):
         state.later.append(message)
     else:
         _add(state, message)
-    state.words = message.text
-    state.title = state.title or message.text.strip().partition("\n")[0][:80]
+    state.words = words
+    state.title = state.title or words.strip().partition("\n")[0][:80]
 
 
 def _model_said(state: State, event: ev.ModelSaid, seq: int) -> None:

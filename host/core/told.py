@@ -109,7 +109,10 @@ def _block(block: ev.Json) -> Text | Blob | None:
             inner = block.get("resource") or {}
             if "text" in inner:
                 return Text(f"[resource {inner.get('uri')}]\n{inner['text']}")
-            return Text(f"[resource {inner.get('uri')}: {inner.get('mimeType', 'binary')}, not shown]")
+            kind = str(inner.get("mimeType", "binary"))
+            if kind.partition("/")[0] in ("image", "audio") and "blob" in inner:
+                return Blob(kind, str(inner["blob"]))
+            return Text(f"[resource {inner.get('uri')}: {kind}, not shown]")
         case other:
             return Text(f"[content of type {other!r}, not shown]")
 

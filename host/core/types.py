@@ -101,6 +101,18 @@ class ToolResult:
     kind: Literal["tool_result"] = "tool_result"
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What a person put beside their words: a resource (`name` is its URI) or a filled-in prompt of a server, or a file
+    (its path). `parts` is how many parts of the message it is, `arguments` what the prompt was filled in with."""
+
+    kind: Literal["resource", "prompt", "file"]
+    name: str
+    server: str = ""
+    parts: int = 1
+    arguments: Mapping[str, str] | None = None
+
+
 Part = Text | Opaque | ToolCall | ToolResult | Blob
 
 
@@ -232,7 +244,7 @@ Contents = list[dict[str, Any]] | Large
 class CallResult:
     """How one round at a server ended. `outcome` is ok, error or unknown; `cause` names a failure that is
     not the server's own word (core/told.py has the sentences); `content` and `structured` are the server's, or
-    stand in `large`; `found` names the tools that a search found."""
+    stand in `large`; `found` names the tools that a search found; `checked`: it fits the tool's own schema."""
 
     outcome: Outcome = "ok"
     content: tuple[Mapping[str, Any], ...] = ()
@@ -242,6 +254,7 @@ class CallResult:
     reason: str | None = None
     large: Large | None = None
     found: tuple[str, ...] = ()
+    checked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

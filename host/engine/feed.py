@@ -10,11 +10,11 @@ import anyio
 from anyio import to_thread
 
 from host.core.errors import HostError
-from host.core.events import Delta, Recorded, Rejected
+from host.core.events import Delta, Recorded, Rejected, ServerNews
 from host.core.source import ServerStatus
 
 RECENT = 256
-Item = Recorded | Delta | ServerStatus | Rejected
+Item = Recorded | Delta | ServerStatus | Rejected | ServerNews
 
 
 class Feed:

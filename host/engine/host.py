@@ -119,8 +119,10 @@ class Host:
             state.facts,
             pins,
             self._accepted,
+            session.on_news,
             person=Signer(session),
         )
+        session.watch()
         self._open[log.session] = session
         self._tasks.start_soon(live, session)
         self._note(session.state)

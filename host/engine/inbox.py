@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from host.core import events as ev
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 def take(session: Session, command: ev.Command) -> str | None:
     """Carry a command out. Returns why not, or None."""
     match command:
-        case ev.Say(text):
-            return _say(session, text)
+        case ev.Say():
+            return _say(session, command)
+        case ev.Restart(server):
+            return _at_server(lambda: session.servers.restart(server))
+        case ev.Listen(server, level):
+            return _at_server(lambda: session.servers.listen(server, level))
         case ev.Answer():
             return _answer(session, command)
         case ev.Change():
@@ -40,12 +45,23 @@ def take(session: Session, command: ev.Command) -> str | None:
     return None
 
 
-def _say(session: Session, text: str) -> str | None:
-    if not text.strip():
+def _say(session: Session, said: ev.Say) -> str | None:
+    if not said.text.strip():
         return "nothing was said"
+    if said.attach or sum(one.parts for one in said.attached) != len(said.parts):
+        return "what is attached is read first, and told for all its parts"
     session.go()
-    session.emit(ev.UserSaid((Text(text),)))
+    session.emit(ev.UserSaid((Text(said.text), *said.parts), said.attached or None))
+    session.watch()
     session.going = True
+    return None
+
+
+def _at_server(do: Callable[[], None]) -> str | None:
+    try:
+        do()
+    except HostError as error:
+        return str(error)
     return None
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from anyio import to_thread
+
 from host.core.catalog import by_server
 from host.core.context import Account, account, tokens
 from host.core.errors import HostError
+from host.engine.attach import attachment, files
 
 if TYPE_CHECKING:
     from host.engine.session import Session
@@ -35,7 +38,20 @@ async def answer(session: Session, query: str, parameters: Mapping[str, Any]) ->
             return next((s for s in session.servers.tools() if (s.server, s.remote_name) == wanted), None)
         case "prompt":
             return await session.servers.get_prompt(parameters["server"], parameters["name"], parameters["arguments"])
-    known = "servers, tools, drifts, state, since, result, context, tool, prompt"
+        case "attach":
+            return await attachment(session, parameters["what"])
+        case "listed":
+            return await session.servers.listed(parameters["server"], parameters["name"])
+        case "complete":
+            of = (parameters["ref"], parameters["name"], parameters["value"], parameters["given"])
+            return await session.servers.complete(parameters["server"], *of)
+        case "files":
+            return await to_thread.run_sync(files, parameters["prefix"])
+        case "journal":
+            return session.servers.journal(parameters["server"])
+    known = (
+        "servers, tools, drifts, state, since, result, context, tool, prompt, attach, listed, complete, files, journal"
+    )
     raise HostError(f"unknown query {query!r}; known: {known}")
 
 

@@ -129,6 +129,7 @@ async def finished(session: Session, call: Call, result: CallResult, millisecond
         cause,
         reason,
         found=met(session, call, result),
+        checked=result.checked,
     )
     facts = await facts_of(session, call, result) if done.outcome == "ok" else {}
     others: list[ev.Event] = [ev.SettingsChanged({"facts": facts}, by=call.id)] if facts else []

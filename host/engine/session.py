@@ -17,7 +17,7 @@ from host.core.errors import HostError, StoreError
 from host.core.flow import strangers
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile
-from host.core.source import ServerStatus, ToolSource
+from host.core.source import ServerStatus, ToolSource, What
 from host.core.state import Call, State, apply
 from host.core.text import Veil
 from host.core.told import CHARS_PER_TOKEN
@@ -26,6 +26,7 @@ from host.engine.feed import Item, Readers
 from host.engine.inbox import take
 from host.engine.offer import Offer, abouts, offer
 from host.engine.queries import answer
+from host.engine.resources import resources
 from host.engine.setup import Asking, Model, Setup
 from host.servers.builtin import Builtin
 from host.servers.finder import Listing
@@ -33,6 +34,7 @@ from host.servers.large import apart
 from host.servers.pool import SessionServers
 from host.store.log import SPILL, Log, read_log
 
+WHOLE = (ev.CallFinished.kind, ev.UserSaid.kind)
 DURABLE = (ev.UserSaid, ev.Answered)
 
 
@@ -43,7 +45,7 @@ class Session:
         self.log, self.state, self.setup = log, state, setup
         self.since = log.seq
         self.servers: SessionServers
-        self.builtin = Builtin(self._read_resource, self.result_at, self._listing)
+        self.builtin = Builtin(self._read_resource, self.result_at, self._listing, self._resources)
         self.costs = Costs()
         self.attended = True
         self.going = False
@@ -240,7 +242,7 @@ class Session:
         return model.profile if model else ModelProfile()
 
     def spec(self, name: str) -> ToolSpec | None:
-        return self.servers.spec(name) or next((s for s in self.builtin.tools(True) if s.name == name), None)
+        return self.servers.spec(name) or next((s for s in self.builtin.tools(True, True) if s.name == name), None)
 
     def source(self, server: str) -> ToolSource | None:
         return self.builtin if server == Builtin.server else self.servers.source(server)
@@ -303,6 +305,17 @@ class Session:
         self.readers.push(status)
         self.wake()
 
+    def on_news(self, server: str, what: What, uri: str | None) -> None:
+        """A server said that something of it changed; its tools are an event of their own."""
+        if what != "tools":
+            self.readers.push(ev.ServerNews(server, what, uri))
+
+    def watch(self) -> None:
+        """Be told when what the user put beside their words changes."""
+        for server, uri in self.state.attached:
+            with suppress(HostError):  # it is not a server of this session any more
+                self.servers.watch(server, uri)
+
     def on_tools(self, server: str, specs: list[ToolSpec], quarantined: Mapping[str, str]) -> None:
         """A server listed its tools: what is new to this session's log is written to it."""
         now = {spec.name: spec.digest for spec in specs}
@@ -344,10 +357,13 @@ class Session:
                 found += [str(each.get(key)) for each in await self.servers.listed(server, name)]
         return found
 
+    async def _resources(self, server: str | None, query: str) -> str:
+        return await resources(self, server, query)
+
     async def result_at(self, seq: int) -> bytes | None:
         """The stored body of the result that came as event `seq`, whole."""
         rows = await to_thread.run_sync(read_log, self.log.folder, self.session, seq - 1, seq)
-        return rows[0].body if rows and rows[0].kind == ev.CallFinished.kind else None
+        return rows[0].body if rows and rows[0].kind in WHOLE else None
 
     # --- its end
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from host.core.events import Command, Delta, Recorded, Rejected
+from host.core.events import Command, Delta, Recorded, Rejected, ServerNews
 from host.core.source import ServerStatus
 from host.core.types import Grant, SessionRow
 
-FeedItem = Recorded | Delta | ServerStatus | Rejected
+FeedItem = Recorded | Delta | ServerStatus | Rejected | ServerNews
 
 
 class Handle(Protocol):
@@ -34,7 +34,11 @@ class Handle(Protocol):
         earlier process wrote · `context`: the Account of where its
         tokens are · `result` (seq): the stored body of a finished call, whole, where its event is only an
         outline · `tool` (server, name): the ToolSpec of a server's tool by its own name, or None ·
-        `prompt` (server, name, arguments): a server's prompt filled in, as it wrote it."""
+        `prompt` (server, name, arguments): a server's prompt filled in, as it wrote it · `listed` (server,
+        name): its resources, resource_templates or prompts, as it wrote them · `complete` (server, ref, name,
+        value, given): values for an argument, and whether there are more · `attach` (what): an Attached and
+        its parts, to be said; `what` is {server, uri}, {server, prompt, arguments} or {file} · `files`
+        (prefix): names of files that begin so · `journal` (server): the last lines of its stderr and its log."""
         ...
 
     def go(self) -> None:

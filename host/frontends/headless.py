@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -106,30 +106,33 @@ async def run(
     output: Output = "text",
     input: Literal["text", "stream-json"] = "text",
     fail_on_denied: bool = False,
+    attach: Sequence[dict[str, Any]] = (),
     on_open: Callable[[Handle], None] = lambda handle: None,
 ) -> int:
-    """One session: a prompt, or commands from stdin. Returns the exit code. Raises HostError."""
+    """One session: a prompt and what stands beside it, or commands from stdin. Returns the exit code. Raises
+    HostError."""
     handle = await door.open(resume=resume, profile=profile)
     on_open(handle)
+    said = None if prompt is None else ev.Say(prompt, attach=tuple(attach))
     try:
         if input == "stream-json":
-            return await _converse(handle, prompt, output, fail_on_denied)
-        return await _once(handle, prompt, output, fail_on_denied)
+            return await _converse(handle, said, output, fail_on_denied)
+        return await _once(handle, said, output, fail_on_denied)
     finally:
         await door.close(handle.session)
 
 
-async def _once(handle: Handle, prompt: str | None, output: Output, fail_on_denied: bool) -> int:
+async def _once(handle: Handle, said: ev.Say | None, output: Output, fail_on_denied: bool) -> int:
     handle.leave()
     state = await handle.ask("state")
     outcome = Outcome(handle.session)
     outcome.proposed(call.proposal for call in state.calls.values() if call.status != "finished")
-    if prompt is None and state.turn is None:
+    if said is None and state.turn is None:
         raise HostError(f"session {handle.session} has no unfinished turn to continue: give a prompt")
     feed = handle.feed(await handle.ask("since"))
-    if prompt is None:
+    if said is None:
         handle.go()
-    elif rejected := handle.submit(ev.Say(prompt)):
+    elif rejected := await submitted(handle, said):
         raise HostError(rejected.reason)
     async for item in feed:
         await _print_item(handle, item, output)
@@ -154,10 +157,10 @@ def _report(outcome: Outcome, output: Output) -> None:
         _tell(f"{outcome.reason}: {outcome.error}")
 
 
-async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_denied: bool) -> int:
+async def _converse(handle: Handle, said: ev.Say | None, output: Output, fail_on_denied: bool) -> int:
     """Commands in, events out. A `say` during a turn waits for its end; EOF means that no more commands come."""
     state = await handle.ask("state")
-    talk = _Talk(handle, deque([ev.Say(prompt)] if prompt else []), Outcome(handle.session), state.turn is not None)
+    talk = _Talk(handle, deque([said] if said else []), Outcome(handle.session), state.turn is not None)
     talk.outcome.proposed(call.proposal for call in state.calls.values() if call.status != "finished")
     if state.turn is not None:
         handle.go()
@@ -167,10 +170,10 @@ async def _converse(handle: Handle, prompt: str | None, output: Output, fail_on_
                 await _print_item(handle, asked, output)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(talk.read_commands)
-        talk.next_prompt()
+        await talk.next_prompt()
         async for item in handle.feed(await handle.ask("since")):
             await _print_item(handle, item, output)
-            talk.take(item)
+            await talk.take(item)
             if talk.idle:
                 break
         tasks.cancel_scope.cancel()
@@ -194,7 +197,7 @@ class _Talk:
     def idle(self) -> bool:
         return self.ended and not self.busy and not self.waiting
 
-    def take(self, item: FeedItem) -> None:
+    async def take(self, item: FeedItem) -> None:
         match item:
             case ev.Recorded(event=event):
                 self.outcome.take(event)
@@ -203,17 +206,16 @@ class _Talk:
                 over = isinstance(item, ev.Rejected) and self.compacting
         if over:
             self.busy = self.compacting = False
-            self.next_prompt()
+            await self.next_prompt()
 
-    def next_prompt(self) -> None:
-        if self.busy or not self.waiting:
-            return
-        command = self.waiting.popleft()
-        if rejected := self.handle.submit(command):
-            self.reject(rejected)
-            self.next_prompt()
-        else:
+    async def next_prompt(self) -> None:
+        """Say or do what waits, until a turn runs. It counts as running while what it names is read."""
+        while self.waiting and not self.busy:
+            command = self.waiting.popleft()
             self.busy, self.compacting = True, isinstance(command, ev.Compact)
+            if rejected := await submitted(self.handle, command):
+                self.busy = self.compacting = False
+                self.reject(rejected)
 
     def reject(self, rejected: ev.Rejected) -> None:
         _write(_one_line(ev.live(self.handle.session, rejected)))
@@ -227,7 +229,7 @@ class _Talk:
                 continue
             if isinstance(command, (ev.Say, ev.Compact)):
                 self.waiting.append(command)
-                self.next_prompt()
+                await self.next_prompt()
             elif isinstance(command, ev.Close):
                 self.closed = True
                 self.handle.submit(command)
@@ -238,6 +240,18 @@ class _Talk:
         self.handle.leave()
         if self.idle:
             self.handle.submit(ev.Close())
+
+
+async def submitted(handle: Handle, command: ev.Command) -> ev.Rejected | None:
+    """Submit a command; what a `say` only names is read first."""
+    if not isinstance(command, ev.Say) or not command.attach:
+        return handle.submit(command)
+    try:
+        read = [await handle.ask("attach", what=what) for what in command.attach]
+    except HostError as error:
+        return ev.Rejected(command.kind, str(error))
+    parts = (*command.parts, *(part for _, each in read for part in each))
+    return handle.submit(ev.Say(command.text, parts, (*command.attached, *(one for one, _ in read))))
 
 
 async def _lines() -> AsyncIterator[bytes]:

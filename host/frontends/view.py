@@ -16,7 +16,7 @@ from host.core.outline import Outline, Rest, Shown
 from host.core.source import ServerStatus
 from host.core.state import Call, Question, State, apply, seconds
 from host.core.told import ending, parts_of
-from host.core.types import Blob, Effect, Grant, Stop, Text, Usage, canonical
+from host.core.types import Attached, Blob, Effect, Grant, Part, Stop, Text, Usage, canonical
 
 Stage = Literal[
     "proposed", "allowed", "waiting", "running", "paused",
@@ -44,10 +44,19 @@ LIVE: frozenset[Stage] = frozenset({"proposed", "allowed", "waiting", "running",
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What the user put beside their words: what it is, and its size in a few words."""
+
+    what: Attached
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserBlock:
     """Words of the user."""
 
     text: str
+    attached: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class CallCard:
     result: str = ""
     milliseconds: int = 0
     size: int = 0
+    checked: bool = False
 
     @property
     def live(self) -> bool:
@@ -123,6 +133,8 @@ class View:
     _drafts: dict[str, int] = field(default_factory=dict)
     _progress: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     _finished: dict[str, ev.CallFinished] = field(default_factory=dict)
+    links: dict[tuple[str, str], str] = field(default_factory=dict)
+    _outdated: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def busy(self) -> bool:
@@ -140,7 +152,7 @@ class View:
     def tools(self) -> int:
         return sum(status.tools for status in self.servers.values() if status.state == "ready")
 
-    def advance(self, item: ev.Recorded | ev.Delta | ev.Rejected | ServerStatus) -> list[str]:
+    def advance(self, item: ev.Recorded | ev.Delta | ev.Rejected | ev.ServerNews | ServerStatus) -> list[str]:
         """Take one item in; the keys of the blocks that are new, changed or gone."""
         match item:
             case ServerStatus():
@@ -150,6 +162,10 @@ class View:
                 return self._progressed(item)
             case ev.Delta():
                 return self._streamed(item)
+            case ev.ServerNews(server, "resource", uri) if uri is not None:
+                return self._changed(server, uri)
+            case ev.ServerNews():
+                return []
             case ev.Rejected(command, reason):
                 return self.note(f"/{command}: {reason}", "warning")
             case ev.Recorded():
@@ -164,12 +180,13 @@ class View:
         apply(self.state, item)
         key = f"e{item.seq}"
         match item.event:
-            case ev.UserSaid(parts):
-                return self._put(key, UserBlock("\n".join(p.text for p in parts if isinstance(p, Text))))
+            case ev.UserSaid():
+                return self._put(key, self._user_said(item.event))
             case ev.ModelSaid():
                 return self._model_said(item.event)
             case ev.CallFinished(call_id=id):
                 self._finished[id] = item.event
+                self._linked(item.event)
                 return self._card(id)
             case ev.CallDecided(call_id=id) | ev.CallStarted(call_id=id) | ev.CallPaused(call_id=id):
                 return self._card(id)
@@ -189,6 +206,29 @@ class View:
             case event:
                 notice = _notice(event)
                 return self._put(key, notice) if notice else []
+
+    def _user_said(self, said: ev.UserSaid) -> UserBlock:
+        words = said.parts[:1] if said.attached else said.parts
+        beside, place = [], 1
+        for one in said.attached or ():
+            beside.append(Beside(one, ", ".join(map(_sized, said.parts[place : place + one.parts]))))
+            place += one.parts
+            self._outdated.discard((one.server, one.name))
+        return UserBlock("\n".join(p.text for p in words if isinstance(p, Text)), tuple(beside))
+
+    def _linked(self, finished: ev.CallFinished) -> None:
+        """Resources that a result names can be put beside the next words."""
+        decision = self.state.calls[finished.call_id].decision
+        for block in finished.content if decision else ():
+            if block.get("type") == "resource_link" and decision is not None:
+                self.links[decision.server, str(block.get("uri"))] = str(block.get("title") or block.get("name") or "")
+
+    def _changed(self, server: str, uri: str) -> list[str]:
+        """A resource that was put beside the words changed: said once, until it is put there anew."""
+        if (server, uri) not in self.state.attached or (server, uri) in self._outdated:
+            return []
+        self._outdated.add((server, uri))
+        return self.note(f"{server}: {uri} changed; @ it again to give the model what it is now")
 
     def _put(self, key: str, block: Block) -> list[str]:
         self.blocks[key] = block
@@ -263,6 +303,7 @@ class View:
             result=_result(finished, call) if finished else "",
             milliseconds=finished.milliseconds if finished else 0,
             size=_size(finished) if finished else 0,
+            checked=bool(finished and finished.checked),
         )
         return self._put(f"c{self.answers}:{call.id}", card)
 
@@ -331,6 +372,12 @@ def _words(part: Shown) -> str:
             return f"{part.head}\n[… {hidden} characters: {part.shape} …]\n{part.tail}"
         case Rest():
             return f"[… {part.texts} more texts of {part.characters} characters …]"
+
+
+def _sized(part: Part) -> str:
+    if isinstance(part, Blob):
+        return _words(part).strip("[]")
+    return f"{len(part.text)} characters" if isinstance(part, Text) else part.kind
 
 
 def _size(finished: ev.CallFinished) -> int:

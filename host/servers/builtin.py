@@ -18,21 +18,34 @@ SERVER = "host"
 
 ReadResource = Callable[[str, str], Awaitable[Contents]]
 BodyAt = Callable[[int], Awaitable[bytes | None]]
+Resources = Callable[[str | None, str], Awaitable[str]]
+
+
+async def no_resources(server: str | None, query: str) -> str:
+    return "There are no resources."
 
 
 class Builtin:
     """`read_resource` reads at a server; `body_at` finds the stored result that a handle speaks of; `listing` is what
-    can be searched."""
+    can be searched, `resources` lists what can be read, of one server or of all."""
 
     server = SERVER
     parallel = True
 
-    def __init__(self, read_resource: ReadResource, body_at: BodyAt, listing: Callable[[], Listing] = Listing) -> None:
+    def __init__(
+        self,
+        read_resource: ReadResource,
+        body_at: BodyAt,
+        listing: Callable[[], Listing] = Listing,
+        resources: Resources = no_resources,
+    ) -> None:
         self._read_resource, self._body_at, self._finder = read_resource, body_at, Finder(listing)
+        self._resources = resources
 
-    def tools(self, deferring: bool = False) -> list[ToolSpec]:
-        """What is offered beside the servers' tools; where not all of those are sent, also the search for them."""
-        return [SEARCH_TOOLS, READ_RESOURCE, READ_RESULT] if deferring else [READ_RESOURCE, READ_RESULT]
+    def tools(self, deferring: bool = False, resources: bool = False) -> list[ToolSpec]:
+        """What is offered beside the servers' tools; where not all of those are sent, also the search for them, and
+        where there are `resources`, the list of them."""
+        return [*[SEARCH_TOOLS] * deferring, *[LIST_RESOURCES] * resources, READ_RESOURCE, READ_RESULT]
 
     async def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any], round: Round, progress: Progress, ask: Ask
@@ -40,6 +53,9 @@ class Builtin:
         try:
             if spec.remote_name == SEARCH_TOOLS.remote_name:
                 return await self._finder.search(arguments)
+            if spec.remote_name == LIST_RESOURCES.remote_name:
+                text = await self._resources(arguments.get("server"), arguments.get("query", ""))
+                return CallResult(content=({"type": "text", "text": text},))
             if spec.remote_name == READ_RESOURCE.remote_name:
                 contents = await self._read_resource(arguments["server"], arguments["uri"])
                 if isinstance(contents, Large):
@@ -89,6 +105,16 @@ SEARCH_TOOLS = _tool(
         "k": {"type": "integer", "minimum": 1, "maximum": 50, "description": f"How many; {BEST} if absent."},
     },
     ["query"],
+)
+LIST_RESOURCES = _tool(
+    "list_resources",
+    "List the resources that servers offer for reading: one a line, the URI first. In a template fill in what stands "
+    "in braces.",
+    {
+        "server": {"type": "string", "description": "Only those of this server."},
+        "query": {"type": "string", "description": "Words that must stand in the line."},
+    },
+    [],
 )
 READ_RESOURCE = _tool(
     "read_resource",

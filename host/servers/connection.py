@@ -368,7 +368,7 @@ def result_of(raw: dict[str, Any], spec: ToolSpec) -> CallResult:
         return CallResult("error", content, structured, True)
     if spec.output_schema is not None and (problem := broken_promise(spec.output_schema, raw)):
         return CallResult("error", content, structured, True, "bad_result", problem)
-    return CallResult("ok", content, structured)
+    return CallResult("ok", content, structured, checked=True if spec.output_schema is not None else None)
 
 
 def words(error: BaseException) -> str:

@@ -151,7 +151,7 @@ class SessionServers:
         """All that a server says of itself (host/servers/inspection.py). Raises HostError."""
         return await self._of(server).inspect()
 
-    async def restart(self, server: str) -> None:
+    def restart(self, server: str) -> None:
         """Start this server anew, also one that was given up. Raises HostError where there is none."""
         self._of(server).restart()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from host.core.errors import HostError
 from host.core.told import content_parts
-from host.core.types import Text
+from host.core.types import Blob, Text
 
 PAGE = 8_000
 WINDOW = 80
@@ -18,7 +18,10 @@ LONG_LINE = 400
 def read_part(body: bytes, number: int, arguments: Mapping[str, Any]) -> str:
     """What `host__read_result` answers about part `number` of a finished call's stored body. Raises HostError."""
     stored = json.loads(body)
-    parts = content_parts(tuple(stored.get("content") or ()), stored.get("structured"))
+    if "parts" in stored:  # what the user said, and what was attached to it
+        parts = [Text(part["text"]) if part["kind"] == "text" else Blob("", "") for part in stored["parts"]]
+    else:
+        parts = content_parts(tuple(stored.get("content") or ()), stored.get("structured"))
     part = parts[number] if number < len(parts) else None
     if not isinstance(part, Text):
         raise HostError(f"Part {number} of that result is not text.")

@@ -69,6 +69,7 @@ class Supervisor:
         self._on_status, self._on_tools, self._on_accepted, self._backoff = on_status, on_tools, on_accepted, backoff
         self._on_news = on_news
         self._about = self._instructions = self._sandbox = ""
+        self._offers: tuple[str, ...] = ()
         self._connection: Connection | None = None
         self._tap = tap
         self._memory = Memory(eras, config, self.log)
@@ -181,6 +182,7 @@ class Supervisor:
         self._connection, self._about = connection, connection.about
         self._instructions = connection.instructions if self.config.instructions else ""
         self._sandbox = connection.process.sandbox
+        self._offers = tuple(sorted(connection.offers.model_dump(exclude_none=True).keys() - {"tools"}))
         self._judge(connection)
         self._set("ready", connection.trouble)
         self._on_tools()
@@ -215,7 +217,7 @@ class Supervisor:
         protocol = self._connection.protocol if self._connection else None
         tools = len(self.tools) if state in ("starting", "ready", "restarting") else 0
         aside = dict(self.quarantined)
-        said = self._about, self._instructions, self._sandbox
+        said = self._about, self._instructions, self._sandbox, self._offers
         self.status = ServerStatus(self.config.name, state, detail, tools, protocol, aside, *said)
         self._wake()
         if state != "starting":

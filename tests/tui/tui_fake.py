@@ -28,6 +28,8 @@ class FakeHandle:
         self.tools: list[ToolSpec] = []
         self.statuses: list[ServerStatus] = []
         self.drifts: list[Drift] = []
+        self.answers: dict[str, Callable[..., Any]] = {"files": lambda prefix: []}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
         self.went = 0
         self._react = react
         self._queues: list[list[Any]] = []
@@ -39,7 +41,7 @@ class FakeHandle:
     def emit(self, *items: Any) -> None:
         """Events are numbered and stored; deltas and server states only pass by."""
         for item in items:
-            if not isinstance(item, (ev.Delta, ServerStatus)):
+            if not isinstance(item, (ev.Delta, ev.ServerNews, ServerStatus)):
                 item = ev.Recorded(self.session, self.state.seq + 1, AT.format(min(self.state.seq, 59)), item)
                 apply(self.state, item)
                 self.stored.append(item)
@@ -69,7 +71,7 @@ class FakeHandle:
         elif isinstance(command, ev.Change) and command.mode:
             self.emit(ev.SettingsChanged({"mode": command.mode}))
         elif isinstance(command, ev.Say):
-            self.emit(ev.UserSaid((Text(command.text),)))
+            self.emit(ev.UserSaid((Text(command.text), *command.parts), command.attached or None))
         if self._react is not None:
             self._react(self, command)
         return None
@@ -85,6 +87,12 @@ class FakeHandle:
             await self._news.wait()
 
     async def ask(self, query: str, **parameters: Any) -> Any:
+        if query in self.answers:
+            self.asked.append((query, parameters))
+            answer = self.answers[query](**parameters)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
         known = {"servers": self.statuses, "tools": self.tools, "drifts": list(self.drifts), "state": self.state}
         return known[query]
 
@@ -115,6 +123,7 @@ class FakeDoor:
         self.handle: FakeHandle | None = None
         self.statuses: list[ServerStatus] = []
         self.tools: list[ToolSpec] = []
+        self.answers: dict[str, Callable[..., Any]] = {}
         self.error: Exception | None = None
         self.granted: list[Grant] = []
 
@@ -127,6 +136,7 @@ class FakeDoor:
         items = self.older.get(resume or "", self.items)
         self.handle = FakeHandle(resume or f"session-{len(self.opened)}", items, self.react)
         self.handle.statuses, self.handle.tools = self.statuses, self.tools
+        self.handle.answers |= self.answers
         return self.handle
 
     async def close(self, session: str) -> None:

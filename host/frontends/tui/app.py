@@ -67,7 +67,7 @@ class ChatApp(App[int]):
         self.register_theme(CALM)
         self.theme = CALM.name
         self.title = title
-        self.link = Link(door, profile, self._changed)
+        self.link = Link(door, profile, self._changed, self.run_worker, self._unsent)
         self.chat = Chat(self.link, title, clock, browse, self.follow)
         self.crash: BaseException | None = None
         self._resume = resume
@@ -101,6 +101,10 @@ class ChatApp(App[int]):
         refresh = getattr(self.screen, "refresh_page", None)
         if refresh is not None:
             refresh()
+
+    def _unsent(self, text: str) -> None:
+        if not self.chat.prompt.text:
+            self.chat.prompt.put(text)
 
     def _handle_exception(self, error: Exception) -> None:
         failed = error.error if isinstance(error, WorkerFailed) else error

@@ -14,6 +14,7 @@ from textual.timer import Timer
 from host.core import events as ev
 from host.frontends.tui.bars import Bar, header, queued, status, welcome
 from host.frontends.tui.commands import COMMANDS, find
+from host.frontends.tui.completing import choices
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.prompt import Prompt
 from host.frontends.tui.question import DEAD, Clock, Panel
@@ -61,7 +62,7 @@ class Chat(Screen[None]):
         self.panel: Panel | None = None
         self.offer: Timer | None = None
         self.transcript = Transcript(link.view)
-        self.prompt = Prompt(clock, self._unqueue)
+        self.prompt = Prompt(clock, self._unqueue, lambda word, text: choices(link, word, text))
         self.welcome = Drawn(lambda width: welcome(link, title, width), id="welcome")
         self.queue = Drawn(lambda width: queued(link, width), id="queue")
 
@@ -199,7 +200,7 @@ class Chat(Screen[None]):
         name, _, argument = text[1:].partition(" ") if text.startswith("/") else ("", "", "")
         if find(name):
             self.run_command(name, argument.strip())
-        elif name and "/" not in name:
+        elif name and "/" not in name and name.partition(":")[0] not in self.link.view.servers:
             self.link.note(
                 f"there is no command /{name}; /help lists them, a space before the slash sends it", "warning"
             )
@@ -324,6 +325,8 @@ class Chat(Screen[None]):
         """Back to the prompt from a card; from the prompt, stop the turn."""
         if not self.prompt.has_focus:
             self.prompt.focus()
+        elif self.link.stop_reading():
+            pass
         elif self.link.busy and (reason := self.link.submit(ev.Interrupt())):
             self.app.notify(reason, markup=False)
 

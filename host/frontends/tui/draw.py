@@ -10,7 +10,7 @@ from textual.content import Content
 
 from host.core.text import safe
 from host.frontends.tui.prose import BLANK, Lines, hang, prose
-from host.frontends.view import STAGES, Block, CallCard, ModelBlock, NoticeBlock, Stage, TurnBlock, UserBlock
+from host.frontends.view import STAGES, Beside, Block, CallCard, ModelBlock, NoticeBlock, Stage, TurnBlock, UserBlock
 
 GUTTER = 12
 FOLD = 40
@@ -32,8 +32,9 @@ COLOURS: Mapping[Stage, str] = {
 def draw(block: Block, width: int, unfolded: int = 0) -> Lines:
     """A block as it stands in the transcript. `unfolded`: 0 one line, 1 folded at 40 lines, 2 everything."""
     match block:
-        case UserBlock(text):
-            lines = hang(gutter("▸", "you", "bold $accent"), wrapped(text, width - GUTTER, "bold"))
+        case UserBlock(text, attached):
+            told = [line for one in attached for line in wrapped(f"┆ {beside(one)}", width - GUTTER, "$quiet")]
+            lines = hang(gutter("▸", "you", "bold $accent"), [*wrapped(text, width - GUTTER, "bold"), *told])
         case ModelBlock():
             lines = hang(gutter("●", "agent", "bold $primary"), said(block, width - GUTTER))
         case CallCard():
@@ -48,6 +49,13 @@ def draw(block: Block, width: int, unfolded: int = 0) -> Lines:
         case TurnBlock():
             lines = turn(block, width)
     return lines
+
+
+def beside(one: Beside) -> str:
+    """What the user put beside their words, on one line."""
+    what = one.what
+    given = "".join(f" {name}={value}" for name, value in (what.arguments or {}).items())
+    return " · ".join(text for text in (f"{what.kind} {what.name}{given}", what.server, one.size) if text)
 
 
 def gutter(glyph: str, word: str, style: str) -> Content:
@@ -174,6 +182,8 @@ def details(card: CallCard, width: int, unfolded: int) -> Lines:
         text = wrapped(pretty(card.result), inner - 11)
         shown = text if unfolded > 1 else text[:FOLD]
         lines += hang(Content.styled("result     ", "$quiet"), shown)
+        if card.checked:
+            lines.append(Content.styled("✓ its structured content fits the tool's own schema", "$quiet"))
         if len(text) > len(shown):
             lines.append(Content.styled(f"▾ {len(text) - len(shown)} more lines · space shows all", "$warning"))
     return hang(Content.styled(" " * GUTTER + "│ ", "$quiet"), lines, repeat=True)

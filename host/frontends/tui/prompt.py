@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,15 +12,20 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from host.frontends.tui.commands import COMMANDS, Command, label, matching
+from host.core.text import safe
+from host.frontends.tui.commands import COMMANDS
+from host.frontends.tui.completing import SHOWN, Choice, commands
 from host.frontends.tui.draw import columns
 from host.frontends.tui.fields import TextField
+from host.frontends.tui.mentions import Typed, typed
+
+Choices = Callable[[Typed, str], Awaitable[list[Choice]]]
 
 
 class Completions(Widget):
-    """The commands that fit what was typed after the slash; the prompt moves the choice."""
+    """What fits the word that is being typed; the prompt moves the choice."""
 
-    choices: reactive[tuple[Command, ...]] = reactive(())
+    choices: reactive[tuple[Choice, ...]] = reactive(())
     chosen: reactive[int] = reactive(0)
 
     def watch_choices(self) -> None:
@@ -30,12 +35,16 @@ class Completions(Widget):
 
     def render(self) -> Content:
         rows = []
-        for number, command in enumerate(self.choices):
+        for number, choice in enumerate(self.choices):
             mark = "▸ " if number == self.chosen else "  "
-            name = Content.styled(f"{mark}/{command.name} {command.argument}".rstrip(), "bold $accent")
-            key = Content.styled(" ".join(label(k) for k in command.keys[:1]), "$quiet")
-            rows.append((name, key, Content.styled(command.help, "" if number == self.chosen else "$quiet")))
-        return Content("\n").join(columns(rows)) if rows else Content("")
+            name = Content.styled(safe(f"{mark}{choice.text} {choice.hint}".rstrip(), 60), "bold $accent")
+            note = Content.styled(safe(choice.note, 80), "" if number == self.chosen else "$quiet")
+            rows.append((name, Content.styled(choice.key, "$quiet"), note))
+        return (
+            Content("\n").join(line.truncate(self.content_size.width, ellipsis=True) for line in columns(rows))
+            if rows
+            else Content("")
+        )
 
 
 class Prompt(TextField):
@@ -61,8 +70,13 @@ class Prompt(TextField):
             super().__init__()
             self.pages = pages
 
-    def __init__(self, clock: Callable[[], float], unqueue: Callable[[], str | None]) -> None:
-        super().__init__(id="prompt", placeholder="Ask, or / for commands", show_line_numbers=False, compact=True)
+    def __init__(self, clock: Callable[[], float], unqueue: Callable[[], str | None], choices: Choices) -> None:
+        super().__init__(
+            id="prompt",
+            placeholder="Ask · / for commands and prompts · @ for resources and files",
+            show_line_numbers=False,
+            compact=True,
+        )
         self.said: list[str] = []
         self.completions = Completions()
         self._place = 0
@@ -72,6 +86,8 @@ class Prompt(TextField):
         self._touched = clock() - 60.0
         self._armed_quit = -60.0
         self._recalled = ""
+        self._choices = choices
+        self._word: Typed | None = None
 
     @property
     def idle(self) -> float:
@@ -105,18 +121,32 @@ class Prompt(TextField):
         event.prevent_default()
 
     def on_text_area_changed(self) -> None:
-        """Offer commands while a single word stands behind a slash, unless it was recalled from the history."""
-        text = self.text
-        typed = text.startswith("/") and not any(c.isspace() for c in text) and text != self._recalled
-        self.completions.choices = tuple(matching(text[1:])[:8]) if typed else ()
+        """Offer what fits the word at the cursor, unless the text was recalled from the history: what is known at once,
+        and what servers answer as it comes. The next key cancels what was asked for this one."""
+        self._word = typed(self.text, self._cursor) if self.text != self._recalled else None
+        known = commands(self._word.word) if self._word and self._word.kind == "command" else []
+        self.completions.choices = tuple(known[:SHOWN])
+        self.run_worker(self._look(self._word, self.text), group="completing", exclusive=True, exit_on_error=False)
+
+    async def _look(self, word: Typed | None, text: str) -> None:
+        if word is None:
+            return
+        found = tuple(await self._choices(word, text))[:SHOWN]
+        if self._word == word and self.text == text and found != self.completions.choices:
+            self.completions.choices = found
+
+    @property
+    def _cursor(self) -> int:
+        row, column = self.cursor_location
+        return sum(len(line) + 1 for line in self.text.split("\n")[:row]) + column
 
     # --- sending and breaking lines
 
     def _send(self) -> None:
-        self.on_text_area_changed()
-        if self.completions.choices and self.text != f"/{self._chosen.name}":
-            self._complete()
-            if self._chosen_takes_argument:
+        word = typed(self.text, self._cursor)
+        if self.completions.choices and word and self.text[word.start : word.end] != self._chosen.text:
+            more = self._complete()
+            if more or word.kind != "command":
                 return
         text = self.text.strip()
         if text and (not self.said or self.said[-1] != text):
@@ -127,17 +157,21 @@ class Prompt(TextField):
         self.post_message(self.Sent(text))
 
     @property
-    def _chosen(self) -> Command:
+    def _chosen(self) -> Choice:
         return self.completions.choices[self.completions.chosen]
 
-    @property
-    def _chosen_takes_argument(self) -> bool:
-        return self.text.endswith(" ")
-
-    def _complete(self) -> None:
-        if self.completions.choices:
-            chosen = self._chosen
-            self.put(f"/{chosen.name}{' ' if chosen.argument else ''}")
+    def _complete(self) -> bool:
+        """Put the choice in place of the word; whether more has to be typed behind it."""
+        word = typed(self.text, self._cursor)
+        if not self.completions.choices or word is None:
+            return False
+        chosen = self._chosen
+        space = "" if chosen.text.endswith(("/", "=")) or (chosen.more and word.kind == "mention") else " "
+        space = space if word.kind != "command" or chosen.more else ""
+        before, behind = self.text[: word.start] + chosen.text + space, self.text[word.end :].lstrip(" ")
+        self.text = before + behind
+        self.move_cursor((before.count("\n"), len(before.rpartition("\n")[2])))
+        return chosen.more
 
     def put(self, text: str) -> None:
         """Replace what stands here; the cursor goes to its end."""
