@@ -357,6 +357,7 @@ CHECKS: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "new": _new,
     "resume": _shows("Sessions"),
     "servers": _shows("Servers"),
+    "server": _shows("name a server: there is none"),
     "changes": _shows("every tool is as it was accepted"),
     "tools": _shows("0 of 0 tools"),
     "mode": _mode,

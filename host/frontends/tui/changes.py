@@ -15,7 +15,7 @@ from host.core.text import safe
 from host.frontends.tui.draw import plural, wrapped
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.link import Link
-from host.frontends.tui.screens import Page
+from host.frontends.tui.page import Page
 
 STYLES = {"-": "$error", "+": "$success", "@": "$quiet"}
 

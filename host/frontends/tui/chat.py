@@ -243,6 +243,8 @@ class Chat(Screen[None]):
                 self._sessions()
             case "servers":
                 self._servers()
+            case "server":
+                self._server(argument)
             case "changes":
                 self._changes()
             case "tools":
@@ -279,6 +281,14 @@ class Chat(Screen[None]):
         from host.frontends.tui.screens import Servers
 
         self.app.push_screen(Servers(self.link))
+
+    def _server(self, name: str) -> None:
+        from host.frontends.tui.server import Server
+
+        if name in self.link.view.servers:
+            self.app.push_screen(Server(self.link, name))
+        else:
+            self.link.note(f"name a server: {', '.join(self.link.view.servers) or 'there is none'}", "warning")
 
     def _changes(self) -> None:
         from host.frontends.tui.changes import Changes

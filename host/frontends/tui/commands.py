@@ -21,6 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("new", "start a new session", ("ctrl+n",), during_turn=False),
     Command("resume", "open an earlier session", ("ctrl+s",), during_turn=False, argument="[ID]"),
     Command("servers", "servers: state, tools, what went wrong", ("f2",)),
+    Command("server", "one server: what it says, has and logs; restart it", argument="NAME"),
     Command("changes", "tools that changed: read how, accept or leave them", ("f4",)),
     Command("tools", "tools the model is offered", argument="[query]"),
     Command(
@@ -57,7 +58,7 @@ def find(name: str) -> Command | None:
 
 def matching(text: str) -> list[Command]:
     """Commands that could be meant by what stands after the slash."""
-    starts = [command for command in COMMANDS if command.name.startswith(text)]
+    starts = sorted((c for c in COMMANDS if c.name.startswith(text)), key=lambda c: c.name != text)
     return starts + [command for command in COMMANDS if text and text in command.name and command not in starts]
 
 

@@ -17,7 +17,7 @@ from host.core.text import safe
 from host.core.types import Grant
 from host.frontends.tui.draw import columns
 from host.frontends.tui.link import Link
-from host.frontends.tui.screens import Page
+from host.frontends.tui.page import Page
 from host.frontends.view import granted_words
 
 FOR = {"session": "this session", "project": "a project", "me": "you, everywhere"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from host.frontends.tui.mentions import arguments, mentions, prompt, resource
 from host.frontends.view import Tone, View
 
 LISTS_WITHIN = 5.0
-Spawn = Callable[[Coroutine[Any, Any, None]], Worker[None]]
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Worker[None]]
 
 
 class Link:
@@ -110,7 +111,7 @@ class Link:
             self.changed(())
         elif prompt(text) or mentions(text):
             self._said = True
-            self._reading = self._spawn(self._read_and_say(self.handle, text))
+            self._reading = self._spawn(partial(self._read_and_say, self.handle, text))
             self.changed(())
         elif reason := self.submit(ev.Say(text)):
             self.note(f"not sent: {reason}", "error")

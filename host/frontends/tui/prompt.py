@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -11,6 +12,7 @@ from textual.events import Key
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
+from textual.worker import Worker
 
 from host.core.text import safe
 from host.frontends.tui.commands import COMMANDS
@@ -73,7 +75,7 @@ class Prompt(TextField):
     def __init__(self, clock: Callable[[], float], unqueue: Callable[[], str | None], choices: Choices) -> None:
         super().__init__(
             id="prompt",
-            placeholder="Ask · / for commands and prompts · @ for resources and files",
+            placeholder="Ask, or / for commands and prompts, @ for resources and files",
             show_line_numbers=False,
             compact=True,
         )
@@ -126,7 +128,8 @@ class Prompt(TextField):
         self._word = typed(self.text, self._cursor) if self.text != self._recalled else None
         known = commands(self._word.word) if self._word and self._word.kind == "command" else []
         self.completions.choices = tuple(known[:SHOWN])
-        self.run_worker(self._look(self._word, self.text), group="completing", exclusive=True, exit_on_error=False)
+        look = partial(self._look, self._word, self.text)
+        self._looking: Worker[None] = self.run_worker(look, group="completing", exclusive=True, exit_on_error=False)
 
     async def _look(self, word: Typed | None, text: str) -> None:
         if word is None:

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -18,12 +17,13 @@ from host.core.schema import unenforced
 from host.core.text import safe
 from host.core.types import SessionRow, ToolSpec
 from host.frontends.handle import Door
-from host.frontends.tui.bars import STATES, Bar
+from host.frontends.tui.bars import STATES
 from host.frontends.tui.commands import COMMANDS, TYPING, label
 from host.frontends.tui.draw import columns, money, plural, wrapped
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.fields import LineField
 from host.frontends.tui.link import Link
+from host.frontends.tui.page import Page
 
 NEW = "+new"
 SESSION_STATES = {
@@ -33,28 +33,6 @@ SESSION_STATES = {
     "interrupted": ("■", "unfinished", "$warning"),
     "damaged": ("✗", "damaged", "$error"),
 }
-
-
-class Page(Screen[str | None]):
-    """A page over the chat, with its name, what its keys do, and a way back."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
-    AUTO_FOCUS = None
-    heading = ""
-    hints = "esc back"
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="column"):
-            bar = Bar("header")
-            bar.show(Content.styled(self.heading, "bold"), Content.styled(self.hints, "$quiet"))
-            yield bar
-            yield from self.body()
-
-    def body(self) -> ComposeResult:
-        yield from ()
-
-    def action_back(self) -> None:
-        self.dismiss(None)
 
 
 class Sessions(Page):
@@ -143,33 +121,47 @@ class Sessions(Page):
 class Servers(Page):
     """Where each server stands; drawn anew while the page is open."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f2", "back", "Back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "back", "Back", show=False),
+        Binding("down,j", "move(1)", "Next server", show=False),
+        Binding("up,k", "move(-1)", "Previous server", show=False),
+        Binding("enter", "open", "Open a server", show=False),
+    ]
     heading = "Servers"
+    hints = "↑ ↓ and enter open one · esc back"
 
     def __init__(self, link: Link) -> None:
         super().__init__()
         self.link = link
+        self.place = 0
         self.table = Drawn(self.lines)
 
     def body(self) -> ComposeResult:
-        with VerticalScroll(classes="page") as page:
-            page.can_focus = True
+        with VerticalScroll(classes="page", can_focus=False):
             yield self.table
-
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
 
     def refresh_page(self) -> None:
         self.table.redraw()
 
+    def action_move(self, step: int) -> None:
+        self.place = (self.place + step) % max(len(self.link.view.servers), 1)
+        self.table.redraw()
+
+    def action_open(self) -> None:
+        from host.frontends.tui.server import Server
+
+        names = list(self.link.view.servers)
+        if names:
+            self.app.push_screen(Server(self.link, names[self.place % len(names)]))
+
     def lines(self, width: int) -> list[Content]:
         statuses = list(self.link.view.servers.values())
         rows = []
-        for one in statuses:
+        for number, one in enumerate(statuses):
             glyph, style = STATES[one.state]
             rows.append(
                 (
-                    Content.styled(f"{glyph} {one.state}", style),
+                    Content.assemble("▸ " if number == self.place else "  ", (f"{glyph} {one.state}", style)),
                     Content.styled(safe(one.server, 24), "bold"),
                     Content(plural(one.tools, "tool") if one.tools else "–"),
                     Content.styled(safe(one.protocol or "–", 12), "$quiet"),
