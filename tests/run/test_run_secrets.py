@@ -9,7 +9,7 @@ from host import cli
 from host.arguments import parse
 
 KEY = "sk-canary-0123456789"
-TOKEN = 'tok"canary\\é-987'
+TOKEN = 'tok"canary\\é-90817263'
 
 
 def test_a_secret_that_a_tool_repeats_goes_nowhere(tmp_path):
@@ -32,7 +32,7 @@ def test_a_secret_that_a_tool_repeats_goes_nowhere(tmp_path):
         assert refused.returncode == 4
         everything = [done.stdout, done.stderr, refused.stdout, refused.stderr, str(home.model.requests)]
         everything += [path.read_bytes().decode("utf-8", "replace") for path in home.state.rglob("*") if path.is_file()]
-    for form in (KEY, "canary", "987"):
+    for form in (KEY, "canary", "90817263"):
         assert not [text[max(0, text.find(form) - 80) :][:200] for text in everything if form in text]
 
 
@@ -74,16 +74,18 @@ def test_no_door_of_the_program_lets_a_secret_out(tmp_path, monkeypatch, capsys)
         with home.talk("-v") as talk:
             talk.say("tell me")
             talk.until("turn_ended", reason="done")
-            shown = [proc(pid, "cmdline") for pid in (talk.process.pid, *descendants(talk.process.pid))]
-            environs = {int(note["pid"]): proc(note["pid"], "environ") for note in home.notes() if "call" in note}
-            others = [proc(pid, "environ") for pid in descendants(talk.process.pid) if pid not in environs]
+            started = descendants(talk.process.pid)
+            shown = [proc(pid, "cmdline") for pid in (talk.process.pid, *started)]
+            environs = [text for pid in started if ENV_VALUE in (text := proc(pid, "environ"))]
+            others = [text for pid in started if ENV_VALUE not in (text := proc(pid, "environ"))]
             live = b"".join(path.read_bytes() for path in home.state.rglob("*") if path.is_file()).decode(
                 errors="replace"
             )
             assert talk.end() == 0
         assert len(shown) > 2
-        assert len(others) >= 1
-        assert all(ENV_VALUE in text and FILED in text for text in environs.values()), "it was given them"
+        assert any("NOTES=" in text for text in others), "the other server is among them"
+        assert environs, "it was given them"
+        assert all(FILED in text for text in environs)
         streamed = "".join(line["value"] for line in talk.of("delta", of="text"))
         assert "⟦secret:MY_API_KEY⟧" in streamed, "they came in pieces of seven characters"
         parts = "".join(line["value"] for line in talk.of("delta"))
@@ -112,5 +114,5 @@ def test_no_door_of_the_program_lets_a_secret_out(tmp_path, monkeypatch, capsys)
     everything = [live, stored, sent, printed, streamed, parts, doctor.stdout, doctor.stderr, *shown, *others, *told]
     for form in CANARIES:
         assert not [text[max(0, text.find(form) - 80) :][:200] for text in everything if form in text]
-    for environ in environs.values():
+    for environ in environs:
         assert not [form for form in (KEY, HEADER, BEARER) if form in environ]

@@ -27,7 +27,7 @@ def test_a_tool_is_listed_called_and_answers_with_structure(era):
             assert (spec.effect, spec.open, spec.confirmed) == ("read", False, True)
             assert servers.spec("lean__env").confirmed is False
             result = await call(servers, "lean__add", {"a": 2, "b": 3})
-            assert result == CallResult("ok", ({"type": "text", "text": "5"},), {"sum": 5})
+            assert result == CallResult("ok", ({"type": "text", "text": "5"},), {"sum": 5}, checked=True)
             status = servers.statuses["lean"]
             assert status.protocol == ("2026-07-28" if era == "modern" else "2025-11-25")
             assert status.tools == len(servers.tools())

@@ -27,7 +27,7 @@ def test_a_tool_is_listed_called_and_answers_with_structure(era, body):
                 assert (status.state, status.detail) == ("ready", "")
                 assert status.protocol == ("2026-07-28" if era == "modern" else "2025-11-25")
                 result = await call(servers, "lean__add", {"a": 2, "b": 3})
-                assert result == CallResult("ok", ({"type": "text", "text": "5"},), {"sum": 5})
+                assert result == CallResult("ok", ({"type": "text", "text": "5"},), {"sum": 5}, checked=True)
             if era == "legacy":
                 assert [one.method for one in server.received][-1] == "DELETE"
                 assert server.sessions == set()

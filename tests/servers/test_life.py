@@ -264,7 +264,7 @@ def test_a_server_that_keeps_dying_is_given_up_until_it_is_restarted_by_hand():
             assert "stopped 5 times in a row" in servers.statuses["lean"].detail
             assert "the disk is full" in servers.statuses["lean"].detail
             assert servers.tools() == []
-            await servers.restart("lean")
+            servers.restart("lean")
             while servers.statuses["lean"].state != "ready":
                 await anyio.lowlevel.checkpoint()
             assert (await call(servers, "lean__add", {"a": 1, "b": 1})).outcome == "ok"
@@ -277,7 +277,7 @@ def test_a_restart_by_hand_makes_a_new_process():
         async with serving(lean("modern")) as servers:
             await servers.settled()
             before = json.loads(words(await call(servers, "lean__pid")))[0]
-            await servers.restart("lean")
+            servers.restart("lean")
             while servers.statuses["lean"].state != "ready":
                 await anyio.lowlevel.checkpoint()
             assert json.loads(words(await call(servers, "lean__pid")))[0] != before
