@@ -132,7 +132,8 @@ def _prefix(program: str, private: frozenset[str]) -> Iterator[str]:
 
 
 def _elsewhere(prefix: str) -> Iterator[str]:
-    """Where a Python environment says that parts of it lie: its base, and packages installed to be edited."""
+    """Where a Python environment says that parts of it lie: its base, packages installed to be edited, and the
+    folders that its .pth files name."""
     with suppress(OSError):
         for line in Path(prefix, "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
             key, _, value = line.partition("=")
@@ -143,6 +144,11 @@ def _elsewhere(prefix: str) -> Iterator[str]:
             found = json.loads(told.read_bytes())
             if found.get("dir_info", {}).get("editable") and found["url"].startswith("file://"):
                 yield unquote(urlsplit(found["url"]).path)
+    for paths in Path(prefix).glob("lib/python3*/site-packages/*.pth"):
+        with suppress(OSError):
+            lines = paths.read_text(errors="replace").splitlines()
+            named = [paths.parent / line.strip() for line in lines if line.strip()]
+            yield from (str(path) for path in named if path.is_dir())
 
 
 def _interpreter(program: str, env: Mapping[str, str]) -> str | None:
