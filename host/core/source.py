@@ -58,7 +58,7 @@ class SignIn:
     visited: Callable[[], Awaitable[str]]
 
 
-class Person(Protocol):
+class Guest(Protocol):
     """Somebody who may sign in."""
 
     def here(self, server: str, scopes: str) -> bool:
@@ -71,6 +71,14 @@ class Person(Protocol):
 
     async def lead(self, where: SignIn) -> str:
         """Lead them there; returns the address that they were sent to in the end. Raises HostError if they decline."""
+        ...
+
+
+class Person(Guest, Protocol):
+    """Somebody who may also answer what a server asks outside of a call."""
+
+    async def answers(self, server: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What they answer to a server's {"method", "params"}: the result object to send back."""
         ...
 
 

@@ -23,14 +23,20 @@ def question(session: Session, request_id: str, call: Call, request: Mapping[str
         return sampling.question(session, request_id, call, params)
     if request.get("method") != ELICITATION:
         return None
+    return elicited(request_id, decision.server, params, call)
+
+
+def elicited(request_id: str, server: str, params: Mapping[str, Any], call: Call | None = None) -> ev.Asked:
+    """A server's wish for input, as a form or an address."""
+    decision = call.decision if call else None
     url = params.get("mode") == "url"
     return ev.Asked(
         request_id,
         "url" if url else "form",
-        decision.server,
-        call.id,
-        tool=decision.tool,
-        remote_name=decision.remote_name,
+        server,
+        call.id if call else None,
+        tool=decision.tool if decision else None,
+        remote_name=decision.remote_name if decision else None,
         message=params.get("message"),
         schema=None if url else params.get("requestedSchema"),
         url=params.get("url") if url else None,

@@ -1,9 +1,12 @@
-"""A server wants somebody to sign in: one question of the session, open for as long as they are at it."""
+"""What servers ask outside of a call: to sign in, open for as long as somebody is at it, and for input before they
+give a resource or a prompt."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
@@ -11,6 +14,7 @@ from host.core import events as ev
 from host.core.errors import HostError, StoreError
 from host.core.source import SignIn
 from host.core.state import Question
+from host.engine.questions import answer_to, as_result, elicited
 from host.engine.session import Session
 
 SECONDS = 600.0
@@ -77,6 +81,12 @@ class Signer:
             raise HostError(f"{why}; agent-host mcp login {where.server} signs in later")
         return ended[-1]
 
+    async def answers(self, server: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        session = self._session
+        asked = elicited(self._id(), server, request.get("params") or {})
+        session.emit(asked)
+        return as_result(await answer_to(session, asked))
+
     def _id(self) -> str:
         return f"q{self._session.state.seq + 1}"
 
@@ -86,7 +96,7 @@ def refused(question: Question) -> bool:
 
 
 def close_stale(session: Session) -> None:
-    """What an earlier process asked cannot be answered any more: its listener is gone. The server asks anew."""
-    stale = [asked for asked in session.state.open_questions() if asked.about == "sign_in"]
+    """What an earlier process asked outside of a call cannot be answered any more. The server asks anew."""
+    stale = [asked for asked in session.state.open_questions() if asked.call_id is None]
     if stale:
         session.emit(*(ev.Answered(asked.request_id, "cancel", by="host") for asked in stale))

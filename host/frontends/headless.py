@@ -10,6 +10,7 @@ from typing import Any, Literal, TextIO
 
 import anyio
 from anyio import to_thread
+from anyio.abc import TaskGroup
 
 from host.core import events as ev
 from host.core.errors import HostError
@@ -160,7 +161,8 @@ def _report(outcome: Outcome, output: Output) -> None:
 async def _converse(handle: Handle, said: ev.Say | None, output: Output, fail_on_denied: bool) -> int:
     """Commands in, events out. A `say` during a turn waits for its end; EOF means that no more commands come."""
     state = await handle.ask("state")
-    talk = _Talk(handle, deque([said] if said else []), Outcome(handle.session), state.turn is not None)
+    tasks = anyio.create_task_group()
+    talk = _Talk(handle, tasks, deque([said] if said else []), Outcome(handle.session), state.turn is not None)
     talk.outcome.proposed(call.proposal for call in state.calls.values() if call.status != "finished")
     if state.turn is not None:
         handle.go()
@@ -168,12 +170,12 @@ async def _converse(handle: Handle, said: ev.Say | None, output: Output, fail_on
             if question.answer is None:
                 asked = ev.Recorded(handle.session, question.seq, question.at, question.asked)
                 await _print_item(handle, asked, output)
-    async with anyio.create_task_group() as tasks:
+    async with tasks:
         tasks.start_soon(talk.read_commands)
-        await talk.next_prompt()
+        talk.next_prompt()
         async for item in handle.feed(await handle.ask("since")):
             await _print_item(handle, item, output)
-            await talk.take(item)
+            talk.take(item)
             if talk.idle:
                 break
         tasks.cancel_scope.cancel()
@@ -186,6 +188,7 @@ class _Talk:
     """A conversation over stdin: the commands that wait for the end of a turn, and whether more may come."""
 
     handle: Handle
+    tasks: TaskGroup
     waiting: deque[ev.Say | ev.Compact]
     outcome: Outcome
     busy: bool
@@ -197,7 +200,7 @@ class _Talk:
     def idle(self) -> bool:
         return self.ended and not self.busy and not self.waiting
 
-    async def take(self, item: FeedItem) -> None:
+    def take(self, item: FeedItem) -> None:
         match item:
             case ev.Recorded(event=event):
                 self.outcome.take(event)
@@ -206,16 +209,29 @@ class _Talk:
                 over = isinstance(item, ev.Rejected) and self.compacting
         if over:
             self.busy = self.compacting = False
-            await self.next_prompt()
+            self.next_prompt()
 
-    async def next_prompt(self) -> None:
-        """Say or do what waits, until a turn runs. It counts as running while what it names is read."""
+    def next_prompt(self) -> None:
+        """Say or do what waits, until a turn runs. It counts as running while what it names is read; commands and
+        events go on meanwhile, for its server may have a question."""
         while self.waiting and not self.busy:
             command = self.waiting.popleft()
             self.busy, self.compacting = True, isinstance(command, ev.Compact)
-            if rejected := await submitted(self.handle, command):
-                self.busy = self.compacting = False
-                self.reject(rejected)
+            if isinstance(command, ev.Say) and command.attach:
+                self.tasks.start_soon(self._read_and_say, command)
+            elif rejected := self.handle.submit(command):
+                self._not_taken(rejected)
+
+    async def _read_and_say(self, command: ev.Say) -> None:
+        if rejected := await submitted(self.handle, command):
+            self._not_taken(rejected)
+            self.next_prompt()
+            if self.idle:
+                self.handle.submit(ev.Close())
+
+    def _not_taken(self, rejected: ev.Rejected) -> None:
+        self.busy = self.compacting = False
+        self.reject(rejected)
 
     def reject(self, rejected: ev.Rejected) -> None:
         _write(_one_line(ev.live(self.handle.session, rejected)))
@@ -229,7 +245,7 @@ class _Talk:
                 continue
             if isinstance(command, (ev.Say, ev.Compact)):
                 self.waiting.append(command)
-                await self.next_prompt()
+                self.next_prompt()
             elif isinstance(command, ev.Close):
                 self.closed = True
                 self.handle.submit(command)
@@ -242,10 +258,8 @@ class _Talk:
             self.handle.submit(ev.Close())
 
 
-async def submitted(handle: Handle, command: ev.Command) -> ev.Rejected | None:
-    """Submit a command; what a `say` only names is read first."""
-    if not isinstance(command, ev.Say) or not command.attach:
-        return handle.submit(command)
+async def submitted(handle: Handle, command: ev.Say) -> ev.Rejected | None:
+    """Say it; what it only names is read first."""
     try:
         read = [await handle.ask("attach", what=what) for what in command.attach]
     except HostError as error:

@@ -20,7 +20,7 @@ from pydantic import AnyUrl
 
 from host.core.errors import HostError
 from host.core.settings import OAuth, ServerConfig
-from host.core.source import Person, SignIn
+from host.core.source import Guest, SignIn
 from host.servers.abroad import Abroad, client
 from host.servers.bodies import said
 from host.servers.callback import Callback
@@ -35,7 +35,7 @@ ELSEWHERE = "http://127.0.0.1/callback"
 class SignedIn(Credentials):
     """The sign-in of one server."""
 
-    def __init__(self, config: ServerConfig, person: Person | None = None) -> None:
+    def __init__(self, config: ServerConfig, person: Guest | None = None) -> None:
         assert config.url is not None and config.tokens is not None
         self._name, self._url, self._settings, self._person = config.name, config.url, config.oauth, person
         self.tokens = Tokens(config.tokens, config.url, registered(config.oauth))
@@ -154,7 +154,7 @@ class SignedIn(Credentials):
         finally:
             await flow.aclose()
 
-    def _provider(self, person: Person | None, callback: Callback | None) -> OAuthClientProvider:
+    def _provider(self, person: Guest | None, callback: Callback | None) -> OAuthClientProvider:
         redirect = callback.redirect_uri if callback else self.tokens.redirect_uri or ELSEWHERE
         ended = ""
 
@@ -192,7 +192,7 @@ class SignedIn(Credentials):
         return provider
 
 
-def sign_in_of(config: ServerConfig, person: Person | None) -> SignedIn | None:
+def sign_in_of(config: ServerConfig, person: Guest | None) -> SignedIn | None:
     """The sign-in of a server that is not given its token otherwise."""
     given = any(name.lower() == "authorization" for name in config.headers)
     return None if given or config.tokens is None else SignedIn(config, person)

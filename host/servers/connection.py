@@ -20,7 +20,7 @@ from host.core.errors import HostError
 from host.core.policy import presumed_effect
 from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.source import ROOTS, Ask, Era, Person, Progress, Round, What
+from host.core.source import ELICITATION, ROOTS, Ask, Era, Person, Progress, Round, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
@@ -36,6 +36,7 @@ from host.servers.wire import UNREADABLE, first_problem, large_result
 
 KEY = "io.agent-host/idempotency-key"
 PAGES = 100
+ROUNDS = 10
 RELIST_SECONDS = 30.0
 FRESH_SECONDS = 5.0
 INSTRUCTIONS = 8_000
@@ -76,7 +77,7 @@ class Connection:
         self.offers = types.ServerCapabilities()
         self.ready = False
         self.took = 0.0
-        self._config, self._known, self._log = config, known, log
+        self._config, self._known, self._log, self._person = config, known, log, person
         self._questions, self._deadlines = Questions(), deadlines or Deadlines()
         self._stale, self._fresh = anyio.Event(), anyio.Event()
         self._wants, self._tell = wants or Wants(), news
@@ -304,14 +305,34 @@ class Connection:
             raise HostError(f"{name} cannot {what}: {words(error)}") from None
         raise HostError(f"{name} did not answer within {patience.seconds:g} s")
 
+    async def given(self, request: types.ReadResourceRequest | types.GetPromptRequest, what: str) -> dict[str, Any]:
+        """As `request`, for what a server may ask a person before it gives it. Raises HostError."""
+        for _ in range(ROUNDS):
+            result = await self.request(request, what)
+            if result.get("resultType") != "input_required":
+                return result
+            needed = self._required(result)
+            answers = {key: await self._answered(wanted) for key, wanted in needed.requests.items()}
+            more = {"input_responses": answers or None, "request_state": needed.state}
+            params = type(request.params).model_validate({**request.params.model_dump(), **more}, by_name=True)
+            request = request.model_copy(update={"params": params})
+        raise HostError(f"{self._config.name} cannot {what}: it still asked for input after {ROUNDS} rounds")
+
+    async def _answered(self, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "answer" in wanted:
+            return dict(wanted["answer"])
+        if self._person is None or wanted["method"] != ELICITATION:
+            return {"action": "cancel"}
+        return await self._person.answers(self._config.name, wanted)
+
     async def read_resource(self, uri: str) -> Contents:
         """The contents of a resource as the server wrote them. Raises HostError."""
         name, params = self._config.name, types.ReadResourceRequestParams(uri=uri)
-        result = await self.request(types.ReadResourceRequest(params=params), f"read {uri}")
+        result = await self.given(types.ReadResourceRequest(params=params), f"read {uri}")
         if (found := large_result(result)) and found.large is not None:
             return found.large
         if "contents" not in result:
-            raise HostError(f"{name} asks for input before it reads {uri}, which this host does not do for resources")
+            raise HostError(f"{name} cannot read {uri}: its answer has no contents")
         contents: list[dict[str, Any]] = result["contents"]
         return contents
 

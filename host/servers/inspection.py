@@ -106,7 +106,7 @@ async def whole_list(connection: Connection, key: str, make: Make) -> tuple[list
 async def get_prompt(connection: Connection, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
     """A prompt filled in, as the server wrote it. Raises HostError."""
     params = types.GetPromptRequestParams(name=name, arguments=dict(arguments) or None)
-    result = await connection.request(types.GetPromptRequest(params=params), f"fill in the prompt {name}")
+    result = await connection.given(types.GetPromptRequest(params=params), f"fill in the prompt {name}")
     if "messages" not in result:
-        raise HostError(f"the prompt {name} asks for input first, which this host does not do for prompts")
+        raise HostError(f"the prompt {name} came without messages")
     return result

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 
@@ -106,3 +107,7 @@ class Unhurried:
     async def lead(self, where: SignIn) -> str:
         with self._deadlines.stopped():
             return await self._person.lead(where)
+
+    async def answers(self, server: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        with self._deadlines.stopped():
+            return await self._person.answers(server, request)

@@ -1,4 +1,4 @@
-"""Servers that want an answer of the model, and that ask for folders: only what the entry allows and a person read."""
+"""What servers ask besides forms in a call: an answer of the model, folders, input before a resource is given."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from model_server import Say
 from playing import call, outputs, playing, plays, words
 
 SERVER = Path(__file__).parent / "wishing_server.py"
+NOTES = Path(__file__).parent.parent / "servers" / "programs" / "notes.py"
 LEAVE = "sampling = { calls = 1, tokens = 30 }\n"
 
 both_eras = pytest.mark.parametrize("era", ["modern", "legacy"])
@@ -98,3 +99,15 @@ def test_a_killed_wish_is_asked_on_and_the_model_is_not_asked_twice(tmp_path):
             assert talk.end() == 0
         assert len(home.model.requests) == 3
         assert given(home)["result"] == second["arguments"]
+
+
+def test_a_person_is_asked_before_a_resource_is_attached(tmp_path):
+    server = f'[mcp_servers.s]\ncommand = "python"\nargs = ["{NOTES}", "modern"]\n'
+    with playing(tmp_path, server, decide=lambda body: [Say("thanks")]) as home, home.talk() as talk:
+        talk.send(kind="say", text="read it", attach=[{"server": "s", "uri": "asked"}])
+        asked = talk.until("asked")
+        assert (asked["about"], asked["server"], asked["message"]) == ("form", "s", "For whom?")
+        talk.send(kind="answer", request_id=asked["request_id"], action="accept", content={"who": "Ann"})
+        assert '"who": "Ann"' in str(talk.until("user_said")["parts"]).replace("\\", "")
+        talk.until("turn_ended")
+        assert talk.end() == 0

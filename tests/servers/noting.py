@@ -11,6 +11,7 @@ from serving import PROGRAMS, Seen, call
 
 from host.core.errors import HostError
 from host.core.settings import ServerConfig
+from host.core.source import Person
 from host.servers.pool import Pool, SessionServers
 
 NOTES = PROGRAMS / "notes.py"
@@ -34,10 +35,12 @@ class Told:
 
 
 @asynccontextmanager
-async def noting(config: ServerConfig, told: Told | None = None) -> AsyncIterator[SessionServers]:
+async def noting(
+    config: ServerConfig, told: Told | None = None, person: Person | None = None
+) -> AsyncIterator[SessionServers]:
     async with Pool((0.05, 0.2)) as pool:
         seen = Seen()
-        servers = pool.servers("s1", [config], seen.status, seen.tools, {}, on_news=told or Told())
+        servers = pool.servers("s1", [config], seen.status, seen.tools, {}, on_news=told or Told(), person=person)
         await servers.settled()
         yield servers
 
@@ -85,3 +88,36 @@ async def until_told(servers: SessionServers, told: Told, tool: str, what: str, 
         tasks.start_soon(again)
         await told.of(what, uri)
         tasks.cancel_scope.cancel()
+
+
+class Ann:
+    """A person who answers forms."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def here(self, server: str, scopes: str) -> bool:
+        return True
+
+    def knows(self, server: str, token: str) -> None:
+        pass
+
+    async def lead(self, where: Any) -> str:
+        raise HostError("not here")
+
+    async def answers(self, server: str, request: Any) -> dict[str, Any]:
+        self.asked.append((server, request["params"]["message"]))
+        return {"action": "accept", "content": {"who": "Ann"}}
+
+
+async def a_person_is_asked_before_it_is_given(config: ServerConfig) -> None:
+    ann = Ann()
+    async with noting(config, person=ann) as servers:
+        read = await servers.read_resource("notes", "asked")
+        filled = await servers.get_prompt("notes", "asked", {})
+    said = '{"action": "accept", "content": {"who": "Ann"}}'
+    assert isinstance(read, list)
+    assert (read[0]["text"], filled["messages"][0]["content"]["text"]) == (said, said)
+    assert ann.asked == [("notes", "For whom?")] * 2
+    async with noting(config) as servers:
+        assert (await servers.read_resource("notes", "asked"))[0]["text"] == '{"action": "cancel"}'

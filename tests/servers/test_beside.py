@@ -5,7 +5,15 @@ from typing import Any
 
 import anyio
 import pytest
-from noting import Told, changes_are_told, everything_besides_tools, noting, stdio, until_told
+from noting import (
+    Told,
+    a_person_is_asked_before_it_is_given,
+    changes_are_told,
+    everything_besides_tools,
+    noting,
+    stdio,
+    until_told,
+)
 from serving import call, ledger, run
 
 ERAS = pytest.mark.parametrize("era", ["modern", "legacy"])
@@ -14,6 +22,10 @@ ERAS = pytest.mark.parametrize("era", ["modern", "legacy"])
 @ERAS
 def test_lists_completion_and_instructions(era: str) -> None:
     run(partial(everything_besides_tools, stdio(era)))
+
+
+def test_a_person_is_asked_before_a_resource_or_a_prompt_is_given() -> None:
+    run(partial(a_person_is_asked_before_it_is_given, stdio("modern")))
 
 
 @ERAS

@@ -155,6 +155,21 @@ def on_call(id, params):
             reply(id, content=[{"type": "text", "text": "worked"}])
 
 
+def on_asked(id, method, params):
+    """What is named "asked" is given once a person said for whom, in today's era."""
+    field = {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}
+    form = {"method": "elicitation/create", "params": {"message": "For whom?", "requestedSchema": field}}
+    if "inputResponses" not in params:
+        reply(id, resultType="input_required", inputRequests={"k": form}, requestState="as it was")
+    elif params["requestState"] != "as it was":
+        send(id=id, error={"code": -32602, "message": "that is not the state I gave"})
+    elif method == "resources/read":
+        reply(id, contents=[{"uri": "asked", "text": json.dumps(params["inputResponses"]["k"])}])
+    else:
+        words = json.dumps(params["inputResponses"]["k"])
+        reply(id, messages=[{"role": "user", "content": {"type": "text", "text": words}}])
+
+
 def on_request(id, method, params):
     offers = {
         "tools": {"listChanged": True},
@@ -181,6 +196,8 @@ def on_request(id, method, params):
         case "resources/templates/list":
             topic = {"uriTemplate": "topic://{topic}", "name": "topic", "description": "All about a topic"}
             reply(id, resourceTemplates=[topic])
+        case "resources/read" | "prompts/get" if "asked" in (params.get("uri"), params.get("name")):
+            on_asked(id, method, params)
         case "resources/read" if contents(params["uri"]):
             reply(id, contents=contents(params["uri"]))
         case "resources/subscribe" if not MODERN:
