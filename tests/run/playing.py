@@ -61,7 +61,7 @@ class Home:
         folder.mkdir(parents=True, exist_ok=True)
         self.notes_file = folder / "notes"
         self.config = folder / "mine.toml"
-        self.state = folder / "state"
+        self.state = folder.with_name(f"{folder.name}.state")  # beside what servers may write
         self.env = {name: os.environ[name] for name in KEEP if name in os.environ}
         self.env |= {"HOME": str(folder), "AGENT_HOST_HOME": str(self.state), "PYTHONPATH": str(ROOT)}
 
