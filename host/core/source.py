@@ -11,6 +11,8 @@ from host.core.types import CallResult, InputRequired, ToolSpec
 What = Literal["tools", "resources", "prompts", "resource"]
 Era = Literal["modern", "handshake"]
 ELICITATION, SAMPLING, ROOTS = "elicitation/create", "sampling/createMessage", "roots/list"
+ROUNDS = 10
+"""A server that still asks for input after so many rounds is given up."""
 Progress = Callable[[float, float | None, str | None], None]
 Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 

@@ -16,9 +16,10 @@ from anyio import to_thread
 from host import __version__
 from host.core import events as ev
 from host.core.errors import ConfigError, StoreError
+from host.core.fold import fold
 from host.core.pins import Pin, Pins
 from host.core.settings import Config, ModelProfile, Profile, ServerConfig
-from host.core.state import State, fold
+from host.core.state import State
 from host.core.text import Secrets
 from host.core.types import Grant, Limits, SessionRow, canonical
 from host.engine.session import Session

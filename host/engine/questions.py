@@ -50,7 +50,7 @@ async def answers(session: Session, call: Call) -> bool:
     for request in call.paused.requests.values():
         found = session.state.questions.get(request["request_id"])
         if found is None and request.get("method") not in (ROOTS, ELICITATION):
-            return _ended(session, call, "error", "bad_result", f"it asks for {request.get('method')}, without leave")
+            return finish(session, call, "error", "bad_result", f"it asks for {request.get('method')}, without leave")
         if found is None:
             continue
         answer = await answer_to(session, found.asked)
@@ -62,13 +62,14 @@ async def answers(session: Session, call: Call) -> bool:
         except StoreError:
             raise
         except HostError as error:
-            return _ended(session, call, "error", "bad_result", f"the answer of the model that it wanted: {error}")
+            return finish(session, call, "error", "bad_result", f"the answer of the model that it wanted: {error}")
         if answer.action != "accept":
-            return _ended(session, call, "declined", "declined", answer.reason)
+            return finish(session, call, "declined", "declined", answer.reason)
     return True
 
 
-def _ended(session: Session, call: Call, outcome: Any, cause: str, reason: str | None) -> bool:
+def finish(session: Session, call: Call, outcome: Any, cause: str, reason: str | None) -> bool:
+    """End a call that is not at its server. Always False, for callers that answer 'may it run?'."""
     session.emit(ev.CallFinished(call.id, outcome, True, cause=cause, reason=reason))
     return False
 

@@ -14,7 +14,7 @@ from anyio import to_thread
 from host.core import events as ev
 from host.core.conditions import Unevaluable, lookup
 from host.core.errors import HostError, StoreError
-from host.core.source import Round, ToolSource
+from host.core.source import ROUNDS, Round, ToolSource
 from host.core.spans import traceparent
 from host.core.state import Call, outcome_after_loss
 from host.core.told import CHARS_PER_TOKEN
@@ -22,7 +22,6 @@ from host.core.types import CallResult, InputRequired, ToolSpec
 from host.engine.questions import answer_in_call, answers, given, question
 from host.engine.session import Session
 
-ROUNDS = 10
 POLL = (0.05, 0.1, 0.2, 0.25)
 LOST = ("server_lost", "timeout")
 

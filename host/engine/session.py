@@ -15,10 +15,11 @@ from host.core import events as ev
 from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
 from host.core.flow import strangers
+from host.core.fold import apply
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile
 from host.core.source import ServerStatus, ToolSource, What
-from host.core.state import Call, State, apply
+from host.core.state import Call, State
 from host.core.text import Veil
 from host.core.told import CHARS_PER_TOKEN
 from host.core.types import Contents, Grant, Large, ToolSpec, Usage

@@ -8,12 +8,13 @@ from itertools import takewhile
 from typing import Any
 
 from host.core import events as ev
+from host.core.fold import grant_of
 from host.core.policy import Verdict
 from host.core.provenance import flows
 from host.core.schema import unenforced
-from host.core.state import Call, Question, Spent, grant_of, outcome_after_loss
+from host.core.state import Call, Question, Spent, outcome_after_loss
 from host.core.types import ToolSpec
-from host.engine.questions import answer_to, answers
+from host.engine.questions import answer_to, answers, finish
 from host.engine.rounds import run
 from host.engine.session import Session
 from host.servers.large import checked
@@ -237,9 +238,3 @@ def ready_to_start(session: Session, call: Call) -> bool:
     if spec.digest != decision.digest or session.offered.get(spec.name, spec.digest) != spec.digest:
         return finish(session, call, "error", "definition_changed", decision.tool)
     return True
-
-
-def finish(session: Session, call: Call, outcome: Any, cause: str, reason: str | None) -> bool:
-    """End a call that was never sent. Always False, for callers that answer 'may it run?'."""
-    session.emit(ev.CallFinished(call.id, outcome, True, cause=cause, reason=reason))
-    return False

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from host.core import events as ev
+from host.core.fold import apply
 from host.core.outline import Outline, Rest, Shown
 from host.core.source import ServerStatus
-from host.core.state import Call, Question, State, apply, seconds
+from host.core.state import Call, Question, State, seconds
 from host.core.told import ending, parts_of
 from host.core.types import Attached, Blob, Effect, Grant, Part, Stop, Text, Usage, canonical
 

@@ -20,7 +20,7 @@ from host.core.errors import HostError
 from host.core.policy import presumed_effect
 from host.core.schema import schema_problem, unenforced
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.source import ELICITATION, ROOTS, Ask, Era, Person, Progress, Round, What
+from host.core.source import ELICITATION, ROOTS, ROUNDS, Ask, Era, Person, Progress, Round, What
 from host.core.types import CallResult, Contents, InputRequired, ToolSpec
 from host.servers.apart import broken_promise
 from host.servers.auth import SignedIn, sign_in_of
@@ -36,7 +36,6 @@ from host.servers.wire import UNREADABLE, first_problem, large_result
 
 KEY = "io.agent-host/idempotency-key"
 PAGES = 100
-ROUNDS = 10
 RELIST_SECONDS = 30.0
 FRESH_SECONDS = 5.0
 INSTRUCTIONS = 8_000

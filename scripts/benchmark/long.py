@@ -27,7 +27,7 @@ from model_server import Call, ModelServer, Part, Say
 sys.path.insert(0, str(HERE.parent.parent))
 
 from host.core import events as ev
-from host.core.state import fold
+from host.core.fold import fold
 from host.frontends.view import View
 from host.store.log import read_log
 

@@ -18,9 +18,10 @@ from spoken import unframed
 
 from host.core import events as ev
 from host.core.catalog import definition_digest, tokens
+from host.core.fold import fold
 from host.core.settings import ModelProfile, Profile
 from host.core.source import ServerStatus
-from host.core.state import State, fold
+from host.core.state import State
 from host.core.text import Secrets
 from host.core.types import CallResult, Limits, Message, Text, ToolCall, ToolSpec
 from host.engine.session import Session

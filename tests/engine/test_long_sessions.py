@@ -11,10 +11,11 @@ from spoken import unframed
 from host.core import events as ev
 from host.core.context import weight
 from host.core.errors import ProviderError
+from host.core.fold import fold
 from host.core.outline import outlined, plain
 from host.core.settings import ModelProfile, Profile
 from host.core.source import Round
-from host.core.state import State, fold
+from host.core.state import State
 from host.core.text import Secrets
 from host.core.types import CallResult, Large, Limits, Message, Text, ToolCall, ToolSpec, Usage
 from host.engine.compaction import PROMPT

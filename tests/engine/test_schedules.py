@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pairing import check_messages
 
 from host.core import events as ev
+from host.core.fold import fold
 from host.core.policy import Rule, Verdict
 from host.core.settings import ModelProfile, Profile
-from host.core.state import State, fold
+from host.core.state import State
 from host.core.text import Secrets
 from host.core.types import CallResult, InputRequired, Limits, Message, Text, ToolCall, ToolSpec
 from host.engine.compaction import PROMPT

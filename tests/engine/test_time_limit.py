@@ -1,7 +1,8 @@
 """The time limit of a turn counts what the host does, not how long people take."""
 
 from host.core import events as ev
-from host.core.state import EndTurn, SettleCalls, fold, next_step
+from host.core.fold import fold
+from host.core.state import EndTurn, SettleCalls, next_step
 from host.core.types import Text, ToolCall
 
 

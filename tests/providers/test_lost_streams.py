@@ -13,9 +13,9 @@ from spoken import Call, Part, Say
 from wires import WIRES, Wire
 
 from host.core import events as ev
+from host.core.fold import fold
 from host.core.policy import Rule, Verdict
 from host.core.settings import Config, ModelProfile, Profile, ProviderConfig, ServerConfig
-from host.core.state import fold
 from host.core.types import Limits
 from host.engine.host import Host, RunOptions
 from host.engine.session import Session

@@ -9,9 +9,10 @@ from typing import Any
 import anyio
 
 from host.core import events as ev
+from host.core.fold import apply
 from host.core.pins import Drift
 from host.core.source import ServerStatus
-from host.core.state import State, apply
+from host.core.state import State
 from host.core.types import Grant, SessionRow, Text, ToolCall, ToolSpec, Usage
 
 AT = "2026-11-22T12:00:{:02d}.000Z"
