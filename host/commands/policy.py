@@ -1,4 +1,4 @@
-"""`agent-host policy`: what would happen to a call and which rule says so, and the grants. Starts no server."""
+"""`agent-host policy`: what would happen to a call, which rule or grant says so, and the grants. Starts no server."""
 
 from __future__ import annotations
 
@@ -16,22 +16,29 @@ from host.config import environment
 from host.config.problems import nearest
 from host.config.read import read_file
 from host.core.catalog import exposed_name
-from host.core.errors import ConfigError
-from host.core.pins import Pin, Pins, confirmed, spec_of
+from host.core.errors import ConfigError, StoreError
+from host.core.pins import Pin, Pins, ahead, confirmed, spec_of
 from host.core.policy import Context, Decision, Rule, decide, judge
-from host.core.settings import Config, Profile
+from host.core.settings import Config, Profile, ServerConfig
+from host.core.state import State, fold
 from host.core.text import safe, safe_json
 from host.core.types import Grant, ToolSpec
 from host.frontends.view import granted_words
+from host.store.audit import load
 from host.store.grants import GrantFile
+from host.store.host import HostStore
+
+GRANTED_TO = {"run": "for this run", "session": "for its session", "me": "for you, everywhere"}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rules that spoke: the strictest, and those that they overrule."""
+    """The rules that spoke: the strictest, and those that they overrule. The grant that settles what they ask, if there
+    is one, with where it is kept and how it is taken back."""
 
     strictest: list[Rule]
     overruled: list[tuple[Rule, Decision]]
+    grants: list[tuple[Grant, str, str]]
 
 
 def main(options: argparse.Namespace) -> int:
@@ -45,23 +52,51 @@ def main(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     begun = begin(options, terminal_ask(options), talks=False, starts=False)
-    config = begun.config
-    profile = config.profiles[options.profile or "default"]
-    spec = _spec(options, config, profile)
+    state = fold(begun.resume, load(begun.config.home, begun.resume)) if begun.resume else State()
+    name = options.profile or state.profile or "default"
+    if name not in begun.config.profiles:
+        raise ConfigError(f"session {begun.resume} has profile {name}, which no file has; name another with -p")
+    profile = begun.config.profiles[name]
+    spec = _spec(options, begun.config, profile)
     arguments = _arguments(options)
-    allowed = [Grant(server, tool, scope="run") for server, _, tool in (a.partition(".") for a in options.allow)]
-    context = Context(options.mode or "ask", facts(options), bypass=options.bypass)
-    decision = decide(profile.rules, allowed, spec, arguments, context)
+    unsettled = state.unsettled_like(spec.name, arguments) is not None
+    context = Context(options.mode or state.mode, {**state.facts, **facts(options)}, unsettled, options.bypass)
+    given = [Grant(server, tool, scope="run") for server, _, tool in (a.partition(".") for a in options.allow)]
+    file = GrantFile(begun.config.home)
+    grants = [*state.grants, *given, *_lasting(file, begun.config.servers[spec.server])]
+    decision = decide(profile.rules, grants, spec, arguments, context)
     spoke = [(rule, said) for rule in profile.rules if (said := judge(rule, spec, arguments, context.facts))]
     strictest = max((said.verdict for _, said in spoke), default=None)
+    used = next((grant for grant in grants if grant.id == decision.grant), None)
     found = Found(
-        [r for r, said in spoke if said.verdict is strictest], [s for s in spoke if s[1].verdict is not strictest]
+        [r for r, said in spoke if said.verdict is strictest],
+        [s for s in spoke if s[1].verdict is not strictest],
+        [(used, *_place(used, file, state.session))] if used else [],
     )
     if options.json or options.output_format == "json":
         sys.stdout.write(safe_json(json.dumps(_as_json(spec, decision, found), ensure_ascii=False)) + "\n")
     else:
         sys.stdout.write(_as_text(spec, decision, found))
     return 0
+
+
+def _lasting(file: GrantFile, server: ServerConfig) -> list[Grant]:
+    """The grants of the file that hold for this server in this folder. A file that cannot be trusted grants nothing,
+    as in a session, and says so."""
+    try:
+        return [grant for grant in file.read() if grant.holds_for(server.identity, str(Path.cwd()))]
+    except StoreError as error:
+        sys.stderr.write(f"agent-host: {safe(str(error))}\n")
+        return []
+
+
+def _place(grant: Grant, file: GrantFile, session: str) -> tuple[str, str]:
+    """Where a grant is kept, and how it is taken back."""
+    if grant.scope == "run":
+        return "the command line", "leave out --allow"
+    if grant.scope == "session":
+        return f"session {session}", f"/grants in agent-host --resume {session}"
+    return str(file.path), f"agent-host policy grants --revoke {grant.id}"
 
 
 def _test(options: argparse.Namespace) -> int:
@@ -85,15 +120,21 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _spec(options: argparse.Namespace, config: Config, profile: Profile) -> ToolSpec:
-    """The tool as far as the files tell, its lock among them: what else it says is only known when its server runs."""
+    """The tool as its lock has it, or as it was met here; of one that never was, what the files say."""
     server, dot, tool = (options.operands[0] if len(options.operands) == 1 else "").partition(".")
     if not (server and dot and tool):
         raise UsageError("policy explain needs SERVER.TOOL")
     if server not in profile.servers:
         raise UsageError(f"no server {server} in profile {profile.name}{nearest(server, profile.servers)}")
-    pin = config.pins.get(server, Pins()).lock.get(tool) or Pin.of(tool, {"inputSchema": {}})
-    known = replace(config.servers[server], trust_hints=False)
-    return replace(confirmed(known, spec_of(server, tool, pin), pin), name=exposed_name(server, tool))
+    store = HostStore(config.home)
+    try:
+        pins = replace(config.pins.get(server, Pins()), home=store.pins(config.servers[server].subject))
+    finally:
+        store.close()
+    met = next((spec for spec in ahead(config.servers[server], pins) if spec.remote_name == tool), None)
+    blind = Pin.of(tool, {"inputSchema": {}})
+    unmet = confirmed(replace(config.servers[server], trust_hints=False), spec_of(server, tool, blind), blind)
+    return replace(met or unmet, name=exposed_name(server, tool))
 
 
 def _arguments(options: argparse.Namespace) -> dict[str, Any]:
@@ -120,6 +161,9 @@ def _as_json(spec: ToolSpec, decision: Decision, found: Found) -> dict[str, Any]
         "open": spec.open,
         "confirmed": spec.confirmed,
         "grantable": decision.grantable,
+        "grant": next(
+            ({**_grant_json(grant), "kept": kept, "take_back": back} for grant, kept, back in found.grants), None
+        ),
     }
 
 
@@ -132,6 +176,10 @@ def _as_text(spec: ToolSpec, decision: Decision, found: Found) -> str:
         *(
             f"  overruled {rule.id} ({rule.origin}): {said.verdict.name.lower()}, {said.reason}"
             for rule, said in found.overruled
+        ),
+        *(
+            f"  grant     {grant.id}  {granted_line(grant)}\n  kept in   {kept}\n  take back {back}"
+            for grant, kept, back in found.grants
         ),
         f"  effect    {spec.effect}, {'open' if spec.open else 'closed'} ({word})",
     ]
@@ -159,5 +207,6 @@ def _grant_json(grant: Grant) -> dict[str, Any]:
 
 def granted_line(grant: Grant) -> str:
     """A grant in one line: which calls, for whom or where, since when."""
-    where = f"in {grant.project}" if grant.scope == "project" else "for you, everywhere"
-    return safe(f"{grant.server}.{grant.tool}  {granted_words(grant)}  {where}  since {grant.at[:10]}")
+    where = f"in {grant.project}" if grant.scope == "project" else GRANTED_TO[grant.scope]
+    since = f"  since {grant.at[:10]}" if grant.at else ""
+    return safe(f"{grant.server}.{grant.tool}  {granted_words(grant)}  {where}{since}")

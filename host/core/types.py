@@ -218,6 +218,10 @@ class Grant:
         what = [getattr(self, each.name) for each in fields(self) if each.name != "at"]
         return "g" + sha256(canonical(what).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
+    def holds_for(self, identity: str, project: str) -> bool:
+        """Whether one that outlives its session is about this very server, in this folder."""
+        return self.identity == identity and (self.scope == "me" or self.project == project)
+
 
 @dataclass(frozen=True, slots=True)
 class InputRequired:

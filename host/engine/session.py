@@ -280,8 +280,7 @@ class Session:
 
     def _holds_here(self, grant: Grant) -> bool:
         server = self.setup.servers.get(grant.server)
-        here = grant.scope == "me" or grant.project == self.setup.project
-        return here and server is not None and grant.identity == server.identity
+        return server is not None and grant.holds_for(server.identity, self.setup.project)
 
     async def keep(self, grant: Grant) -> None:
         """Write down a grant that outlives the session. What cannot be written is told, and asks again next time."""

@@ -19,6 +19,11 @@ def grants(home, *arguments):
     return json.loads(home.run("policy", "grants", "--json", *arguments).stdout)
 
 
+def explained(home, tool, arguments, *more):
+    found = json.loads(home.run("policy", "explain", tool, "--args", arguments, "--json", *more).stdout)
+    return found["verdict"], found["grant"]
+
+
 def test_grants_for_a_session_a_project_and_for_me(tmp_path):
     with playing(tmp_path / "one") as home:
         home.write(home.server(more=WRITES))
@@ -48,6 +53,12 @@ def test_grants_for_a_session_a_project_and_for_me(tmp_path):
         assert {(g["tool"], g["scope"], g.get("project")) for g in kept.values()} == {
             ("note", "project", os.path.realpath(home.folder)), ("add", "me", None),
         }  # fmt: skip
+        (project,) = [grant for grant in kept.values() if grant["scope"] == "project"]
+        told = home.run("policy", "explain", "s.note", "--args", '{"text": "a"}').stdout
+        for line in ("s.note: allow", f"grant     {project['id']}  s.note", f"kept in   {home.state}/grants.json",
+                     f"take back agent-host policy grants --revoke {project['id']}"):  # fmt: skip
+            assert line in told
+        assert explained(home, "s.note", '{"text": "b"}') == ("ask", None)
         others = (call("s__note", text="b"), call("s__add", n=6))
         assert ran(home, call("s__note", text="a"), call("s__add", n=-1), *others) == ["ok", "ok"] + ["declined"] * 2
 
@@ -79,6 +90,10 @@ def test_a_session_grant_is_taken_back_and_a_file_of_grants_that_others_may_writ
             talk.say([call("s__note", text="a")], "2")
             granted = talk.until("call_decided")
             talk.until("turn_ended")
+            session = talk.lines[0]["session"]
+            verdict, grant = explained(home, "s.note", '{"text": "a"}', "--resume", session)
+            assert (verdict, grant["id"], grant["kept"]) == ("allow", granted["grant"], f"session {session}")
+            assert explained(home, "s.note", '{"text": "a"}') == ("ask", None)
             talk.send(kind="change", revoke="g0")
             assert "no grant" in talk.until("rejected")["reason"]
             talk.send(kind="change", revoke=granted["grant"])
