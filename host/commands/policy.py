@@ -17,10 +17,11 @@ from host.config.problems import nearest
 from host.config.read import read_file
 from host.core.catalog import exposed_name
 from host.core.errors import ConfigError, StoreError
+from host.core.fold import fold
 from host.core.pins import Pin, Pins, ahead, confirmed, spec_of
 from host.core.policy import Context, Decision, Rule, decide, judge
 from host.core.settings import Config, Profile, ServerConfig
-from host.core.state import State, fold
+from host.core.state import State
 from host.core.text import safe, safe_json
 from host.core.types import Grant, ToolSpec
 from host.frontends.view import granted_words
