@@ -6,7 +6,7 @@ import argparse
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -41,44 +41,45 @@ async def _chat(options: argparse.Namespace, begun: Begun) -> int:
     painted = anyio.Event()
     door = LateDoor(painted)
     ended = anyio.Event()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_host, options, begun, door, ended)
-        code = await run_chat(
-            door,
-            ended,
-            prompt=" ".join(options.words) or None,
-            resume=begun.resume,
-            profile=options.profile,
-            title=options.title if "title" in options else "agent-host",
-            notice="\n".join(begun.notices),
-            on_painted=painted.set,
-        )
-        painted.set()
-        door.left.set()
-        ended.set()
+    # Listening begins before anything is painted and ends when the chat has ended: a signal that met nobody would
+    # end the process at once, and only Textual gives the terminal back.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(_signalled, signals, door)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_host, options, begun, door, ended)
+                code = await run_chat(
+                    door,
+                    ended,
+                    prompt=" ".join(options.words) or None,
+                    resume=begun.resume,
+                    profile=options.profile,
+                    title=options.title if "title" in options else "agent-host",
+                    notice="\n".join(begun.notices),
+                    on_painted=painted.set,
+                )
+                painted.set()
+                door.left.set()
+            listening.cancel_scope.cancel()
     return code
 
 
+async def _signalled(signals: AsyncIterator[signal.Signals], door: LateDoor) -> None:
+    """Who is told to end leaves the door: the host ends first, and then the chat."""
+    async for _ in signals:
+        door.left.set()
+
+
 async def _host(options: argparse.Namespace, begun: Begun, late: LateDoor, ended: anyio.Event) -> None:
-    """The host behind the door: begun once the first frame is painted, ended when the chat is left. A signal ends
-    the host first, and then the chat."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_signalled, ended)
-        await late.painted.wait()
-        if not late.left.is_set() and not ended.is_set():
-            await _served(options, begun, late, ended)
-        await ended.wait()
-        tasks.cancel_scope.cancel()
+    """The host behind the door: begun once the first frame is painted, ended when the door is left."""
+    await late.painted.wait()
+    if not late.left.is_set():
+        await _served(options, begun, late)
+    await late.left.wait()
+    ended.set()
 
 
-async def _signalled(ended: anyio.Event) -> None:
-    """End the chat at a signal that comes before the host is there to be told of it."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            ended.set()
-
-
-async def _served(options: argparse.Namespace, begun: Begun, late: LateDoor, ended: anyio.Event) -> None:
+async def _served(options: argparse.Namespace, begun: Begun, late: LateDoor) -> None:
     try:
         serving = await to_thread.run_sync(_import_engine)
 
@@ -88,11 +89,9 @@ async def _served(options: argparse.Namespace, begun: Begun, late: LateDoor, end
             return 0
 
         run_options = replace(serving.run_options(options, begun, attended=True), patience=PATIENCE)
-        await serving.serve(begun, run_options, front_end)
+        await serving.serve(begun, run_options, front_end, listens=False)
     except HostError as error:
         late.fail(error)
-    else:
-        ended.set()
     finally:
         late.end()
         gc.enable()

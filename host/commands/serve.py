@@ -72,6 +72,7 @@ async def serve(
     front_end: Callable[[Door, OnOpen], Awaitable[int]],
     warm_first: bool = False,
     provider_for: ProviderFor | None = None,
+    listens: bool = True,
 ) -> int:
     """Run a front end to its end; the exit code.
 
@@ -89,7 +90,8 @@ async def serve(
             if not warm_first:
                 tasks.start_soon(providers.warm)
 
-        tasks.start_soon(stop.watch)
+        if listens:
+            tasks.start_soon(stop.watch)
         try:
             if warm_first:
                 await providers.warm()
