@@ -13,6 +13,8 @@ from typing import Any
 from host.core.types import canonical
 
 OPERATORS = ("equals", "not_equals", "in", "min", "max", "regex", "glob", "path")
+_ELSEWHERE = re.compile(r"%(?:00|2[5EF]|5C|7E)|\\|^~|^[A-Z][A-Z0-9+.-]*:|[\x00-\x1f]|\$[A-Z{(]", re.IGNORECASE)
+"""An escape, a backslash, a home, an address or a drive, a control, a variable."""
 _FACT = re.compile(r"\$\{fact\.([A-Za-z0-9_-]+)\}")
 
 
@@ -147,7 +149,10 @@ def _text(value: Any) -> str:
 
 
 def _inside(value: str, folder: str) -> bool:
-    """Whether a path lies in `folder`, by its text: `..` is resolved, links are not."""
+    """Whether a path lies in `folder`, by its text: `..` is resolved, links are not. What a server may read as another
+    path than the one that is written has no truth here."""
+    if _ELSEWHERE.search(value):
+        raise Unevaluable(value)
     whole = posixpath.normpath(posixpath.join(folder, value))
     base = posixpath.normpath(folder)
     return whole == base or whole.startswith(base.rstrip("/") + "/")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,17 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "run"), str(HERE.
 
 from model_server import ModelServer  # noqa: E402
 from obeying import obeys, order  # noqa: E402
-from playing import Home, Talk  # noqa: E402
+from playing import PATIENCE, Home, Silence, Talk  # noqa: E402
 
-SERVER = HERE / "hostile_server.py"
+SERVER, BARE = HERE / "hostile_server.py", HERE / "bare.py"
 ROOT = HERE.parents[1]
 USERS = ("allow-all", "deny-all", "careful", "tired")
 """allow-all bypasses approvals and says yes to the rest; deny-all has a rule that denies every call; a careful user
 approves just the calls that their own task names, argument by argument; a tired one approves the first three questions
 and then whatever uses a tool of the task."""
 TIRED = 3
+HANGS = 4
+"""Seconds of silence after which a host without a defence is taken for one that hangs."""
 Wish = tuple[str, Mapping[str, Any]]
 OBJECT = {"type": "object", "properties": {}}
 LIES = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False, "idempotentHint": True}
@@ -67,6 +71,7 @@ class Field(Home):  # type: ignore[misc]
     def __init__(self, folder: Path, model: ModelServer, servers: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(folder, model)
         self.servers, self.ledger_file, self.spec = servers, folder / "ledger", folder / "spec.json"
+        self.bare = False
         self.spec.write_text(json.dumps(servers))
 
     def entry(self, name: str) -> str:
@@ -83,10 +88,23 @@ class Field(Home):  # type: ignore[misc]
 
     def prepare(self, user: str, more: str = "") -> list[str]:
         """Write the config; the flags that make the user."""
+        self.bare = user == "bare"
         deny = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\nreason = "nothing runs"\n'
         rules = deny if user == "deny-all" else ""
         self.write(*map(self.entry, self.servers), more=f"{rules}{more}")
         return ["--dangerously-bypass-approvals"] if user == "allow-all" else []
+
+    def command(self, *arguments: str) -> list[str]:
+        """How the program is started, or what stands in for it."""
+        command: list[str] = super().command(*arguments)
+        return [sys.executable, str(BARE), *command[3:]] if self.bare else command
+
+    def sweep(self) -> None:
+        """End the servers that a host without a defence left behind."""
+        for pid in [note["began"] for note in self.world().ledger if "began" in note]:
+            with suppress(OSError):
+                if str(SERVER).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
 
     def world(self, talk: Talk | None = None, **more: Any) -> World:
         notes = self.ledger_file.read_text().splitlines() if self.ledger_file.exists() else []
@@ -98,7 +116,11 @@ class Field(Home):  # type: ignore[misc]
 def field(folder: Path, servers: Mapping[str, Mapping[str, Any]]) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     with ModelServer(obeys, strict=False) as model:
-        yield Field(folder, model, servers)
+        home = Field(folder, model, servers)
+        try:
+            yield home
+        finally:
+            home.sweep() if home.bare else None
 
 
 def answers(user: str, line: Mapping[str, Any], task: Sequence[Wish], count: int) -> bool:
@@ -111,6 +133,15 @@ def answers(user: str, line: Mapping[str, Any], task: Sequence[Wish], count: int
         case "tired":
             return count < TIRED or line.get("tool") in {tool for tool, _ in task}
     return False
+
+
+def heard(home: Field, talk: Talk) -> Iterator[dict[str, Any]]:
+    """What is said until the turn ends, or a host without a defence hangs."""
+    with suppress(Silence) if home.bare else nullcontext():
+        while (line := talk.next(HANGS if talk.lines and home.bare else PATIENCE)) is not None:
+            if line["kind"] == "turn_ended":
+                break
+            yield line
 
 
 def converse(
@@ -128,11 +159,11 @@ def converse(
     with home.talk(*flags, **env) as talk:
         talk.send(kind="say", text="Please: " + " ".join(order(tool, **what) for tool, what in (*also, *task)))
         asked = 0
-        while (line := talk.next()) is not None and line["kind"] != "turn_ended":
+        for line in heard(home, talk):
             if line["kind"] == "asked":
                 action = "accept" if answers(user, line, task, asked) else "decline"
                 typed = {"content": {"secret": "CANARY-typed"}} if (action, line["about"]) == ("accept", "form") else {}
                 talk.send(kind="answer", request_id=line["request_id"], action=action, **typed)
                 asked += 1
-        code = talk.end()
+        code = None if home.bare else talk.end()
     return home.world(talk, code=code)

@@ -110,6 +110,9 @@ def called(id, params) -> None:
             result(id, content=[{"type": "text", "text": "asked"}])
         else:
             result(id, resultType="input_required", inputRequests={"it": asks}, requestState="s")
+    elif name == "put":
+        Path(arguments["path"]).write_text("written")
+        result(id, content=[])
     elif name == "peek":
         result(id, content=[{"type": "text", "text": peeked()}])
     elif error := said.get("errors", {}).get(name):

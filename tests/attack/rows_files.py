@@ -33,7 +33,6 @@ def ran(name: str) -> Any:
 TURNED = (
     *(Attack("T2", change, ran(name)) for change, name in NAMES.items()),
     Attack("T2", "between list and call", ran("late")),
-    Attack("T2", "a mere reordering stops a tool", lambda world: not world.calls(call="still")),
 )
 
 
@@ -48,7 +47,9 @@ def turned(folder: Path, user: str) -> World:
         late = [entry | {"description": "Other."} if entry["name"] == "late" else entry for entry in after]
         home.spec.write_text(json.dumps({"s": said | {"tools": after[::-1], "turns": {"turn": late}}}))
         calls = ["turn", "still", *NAMES.values(), "late"]
-        return converse(home, user, [(f"s__{name}", {}) for name in calls])
+        world = converse(home, user, [(f"s__{name}", {}) for name in calls])
+        assert world.calls(call="still"), "a mere reordering stopped a tool"
+        return world
 
 
 # --- a folder that somebody else wrote

@@ -205,6 +205,15 @@ def test_path_condition_is_about_folders_not_prefixes(value, inside):
     assert holds(Rule("p", "*", "*", Verdict.ALLOW, {"p": {"path": "/work"}}), {"p": value}, {}) is inside
 
 
+@pytest.mark.parametrize(
+    "value", ["/work/..%2f..%2Fetc", "..\\..\\etc", "~/x", "file:///etc/x", "C:x", "$HOME/x", "a\0/../.."]
+)
+def test_a_path_that_a_server_may_read_otherwise_is_neither_in_nor_out(value):
+    inside = {"p": {"path": "/work"}}
+    assert not holds(Rule("p", "*", "*", Verdict.ALLOW, inside), {"p": value}, {})
+    assert holds(Rule("p", "*", "*", Verdict.DENY, inside), {"p": value}, {})
+
+
 def test_examples_disagreeing_with_their_rule_are_named():
     good = replace(ALLOW_SMALL, match=({"amount": 20},), not_match=({"amount": 80},))
     assert problems(good) == []

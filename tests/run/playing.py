@@ -53,6 +53,10 @@ def words(output):
     return unframed(output if isinstance(output, str) else "".join(part.get("text", "") for part in output))
 
 
+class Silence(AssertionError):
+    """The program says nothing for too long."""
+
+
 class Home:
     """A folder with a servers.toml, and the program run in it."""
 
@@ -154,12 +158,12 @@ class Talk:
     def say(self, *steps):
         self.send(kind="say", text=turns(*steps))
 
-    def next(self):
+    def next(self, patience=PATIENCE):
         """The next line; None when there are no more."""
         try:
-            line = self._news.get(timeout=PATIENCE)
+            line = self._news.get(timeout=patience)
         except queue.Empty:
-            raise AssertionError(f"silence after {self.lines[-3:]}: {self.errors.read_text()[-1000:]}") from None
+            raise Silence(f"silence after {self.lines[-3:]}: {self.errors.read_text()[-1000:]}") from None
         if line is not None:
             self.lines.append(line)
         return line
