@@ -57,7 +57,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True, star
             notices.append(f"{file.path} is not used, for you did not consent; only its ask and deny rules hold")
     config, unlocked = pinned(merge(files, env, base_prompt()), files, trust)
     notices += unlocked
-    servers = {name: installed(server, config.home) for name, server in config.servers.items()}
+    config = replace(config, servers={name: installed(server, config.home) for name, server in config.servers.items()})
     if options.profile and options.profile not in config.profiles:
         raise ConfigError(
             f"-p {options.profile}: no such profile{nearest(options.profile, config.profiles)} "
@@ -76,7 +76,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True, star
         model, why = found or (model, f"{why}, and no model server here is used")
     if model.startswith("offline/") or options.verbose:
         notices.append(f"model {model}: {why}")
-    return Begun(env, replace(config, model=model, servers=servers), tuple(notices), resume, tuple(files))
+    return Begun(env, replace(config, model=model), tuple(notices), resume, tuple(files))
 
 
 def _started(options: argparse.Namespace, config: Config) -> Sequence[str]:

@@ -194,7 +194,7 @@ def test_a_project_starts_nothing_without_consent(doctor, tmp_path):
     assert ran.returncode == 3
     assert report(ran)["config"]["files"][0]["used"] is False
     assert not mark.exists()
-    doctor("", "--trust")
+    doctor("", "--trust", AGENT_HOST_HOME=f"{tmp_path}.state")  # what the host keeps, no server may write
     assert mark.exists()
 
 
