@@ -1,11 +1,15 @@
-"""The resources that there are, for the model."""
+"""The resources that there are, and the reading of one, for the model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from host.core.catalog import brief
 from host.core.errors import HostError
+from host.core.flow import strangers
+from host.core.types import Contents
 
 if TYPE_CHECKING:
     from host.engine.session import Session
@@ -36,3 +40,26 @@ def _line(one: dict[str, Any]) -> str:
     about = brief(str(one.get("description") or one.get("title") or one.get("name") or ""), 100)
     kind = f" ({one['mimeType']})" if one.get("mimeType") else ""
     return f"{one.get('uri') or one.get('uriTemplate')} - {about}{kind}"
+
+
+async def read_resource(session: Session, server: str, uri: str) -> Contents:
+    """Nobody is asked about this, so an address may carry nothing from elsewhere. Raises HostError."""
+    if _odd(session, server, uri, ()) and (odd := _odd(session, server, uri, await _addresses(session, server))):
+        raise HostError(
+            f"Not read: {', '.join(odd)} in this address was said neither by the server {server} nor by the user, "
+            "and may be another server's data. Use an address as the server wrote it."
+        )
+    return await session.servers.read_resource(server, uri)
+
+
+def _odd(session: Session, server: str, uri: str, listed: Sequence[str]) -> list[str]:
+    return strangers(uri, server, session.state.messages, listed, session.state.compacted)
+
+
+async def _addresses(session: Session, server: str) -> list[str]:
+    """The addresses that a server lists, as far as it does."""
+    found: list[str] = []
+    for name, key in (("resources", "uri"), ("resource_templates", "uriTemplate")):
+        with suppress(HostError):
+            found += [str(each.get(key)) for each in await session.servers.listed(server, name)]
+    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,7 +15,6 @@ from anyio import to_thread
 from host.core import events as ev
 from host.core.catalog import Costs
 from host.core.errors import HostError, StoreError
-from host.core.flow import strangers
 from host.core.fold import apply
 from host.core.policy import Context, Decision, decide
 from host.core.settings import ModelProfile
@@ -22,12 +22,13 @@ from host.core.source import ServerStatus, ToolSource, What
 from host.core.state import Call, State
 from host.core.text import Veil
 from host.core.told import CHARS_PER_TOKEN
-from host.core.types import Contents, Grant, Large, ToolSpec, Usage
+from host.core.types import Large, ToolSpec, Usage
 from host.engine.feed import Item, Readers
 from host.engine.inbox import take
+from host.engine.lasting import Lasting
 from host.engine.offer import Offer, abouts, offer
 from host.engine.queries import answer
-from host.engine.resources import resources
+from host.engine.resources import read_resource, resources
 from host.engine.setup import Asking, Model, Setup
 from host.servers.builtin import Builtin
 from host.servers.finder import Listing
@@ -46,7 +47,7 @@ class Session:
         self.log, self.state, self.setup = log, state, setup
         self.since = log.seq
         self.servers: SessionServers
-        self.builtin = Builtin(self._read_resource, self.result_at, self._listing, self._resources)
+        self.builtin = Builtin(partial(read_resource, self), self.result_at, self._listing, partial(resources, self))
         self.costs = Costs()
         self.attended = True
         self.going = False
@@ -61,8 +62,7 @@ class Session:
         self.scope: anyio.CancelScope | None = None
         self.broken: HostError | None = None
         self._models: dict[str, Model] = {}
-        self.lasting: tuple[Grant, ...] = ()
-        self._distrusted = ""
+        self.lasting = Lasting(self)
 
     @property
     def session(self) -> str:
@@ -261,39 +261,8 @@ class Session:
             tentative,
             self.state.repeated(call.proposal),
         )
-        grants = [*self.state.grants, *self.setup.grants, *self.lasting]
+        grants = [*self.state.grants, *self.setup.grants, *self.lasting.grants]
         return decide(self.setup.profile.rules, grants, spec, arguments, context)
-
-    async def look_up_grants(self) -> None:
-        """Take the grants that hold here as their file has them now: somebody may have taken one back."""
-        file = self.setup.lasting
-        if file is None:
-            return
-        try:
-            found, problem = await to_thread.run_sync(file.read), ""
-        except StoreError as error:
-            found, problem = (), str(error)
-        if problem and problem != self._distrusted:
-            self.reject("grants", problem)
-        self._distrusted = problem
-        self.lasting = tuple(grant for grant in found if self._holds_here(grant))
-
-    def _holds_here(self, grant: Grant) -> bool:
-        server = self.setup.servers.get(grant.server)
-        return server is not None and grant.holds_for(server.identity, self.setup.project)
-
-    async def keep(self, grant: Grant) -> None:
-        """Write down a grant that outlives the session. What cannot be written is told, and asks again next time."""
-        file, server = self.setup.lasting, self.setup.servers.get(grant.server)
-        if file is None or server is None:
-            return
-        project = self.setup.project if grant.scope == "project" else ""
-        whole = replace(grant, identity=server.identity, project=project, at=self.now())
-        try:
-            await to_thread.run_sync(file.add, whole)
-        except StoreError as error:
-            self.reject("answer", f"the grant was not kept: {error}")
-        await self.look_up_grants()
 
     async def model(self) -> Model:
         name = self.state.model
@@ -336,29 +305,6 @@ class Session:
 
     def _listing(self) -> Listing:
         return Listing(self.servers.tools(), abouts(self.servers), self.offered)
-
-    async def _read_resource(self, server: str, uri: str) -> Contents:
-        """Nobody is asked about this, so an address may carry nothing from elsewhere. Raises HostError."""
-        if self._strangers(uri, server, ()) and (odd := self._strangers(uri, server, await self._addresses(server))):
-            raise HostError(
-                f"Not read: {', '.join(odd)} in this address was said neither by the server {server} nor by the user, "
-                "and may be another server's data. Use an address as the server wrote it."
-            )
-        return await self.servers.read_resource(server, uri)
-
-    def _strangers(self, uri: str, server: str, listed: Sequence[str]) -> list[str]:
-        return strangers(uri, server, self.state.messages, listed, self.state.compacted)
-
-    async def _addresses(self, server: str) -> list[str]:
-        """The addresses that a server lists, as far as it does."""
-        found: list[str] = []
-        for name, key in (("resources", "uri"), ("resource_templates", "uriTemplate")):
-            with suppress(HostError):
-                found += [str(each.get(key)) for each in await self.servers.listed(server, name)]
-        return found
-
-    async def _resources(self, server: str | None, query: str) -> str:
-        return await resources(self, server, query)
 
     async def result_at(self, seq: int) -> bytes | None:
         """The stored body of the result that came as event `seq`, whole."""

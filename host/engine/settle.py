@@ -160,7 +160,7 @@ async def answered_yes(session: Session, call: Call, spec: ToolSpec, asked: ev.A
             return finish(session, call, "declined", "nobody", without_a_person(asked))
         return finish(session, call, "declined", "declined", answer.reason)
     if answer.remember and call.decision and (grant := grant_of(answer, call.decision)).scope != "session":
-        await session.keep(grant)
+        await session.lasting.keep(grant)
     edited = answer.content
     if edited is None or dict(edited) == call.arguments:
         return True

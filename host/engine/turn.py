@@ -86,7 +86,7 @@ async def run_turn(session: Session) -> None:
                 await servers_begun(session)
                 await call_model(session)
             case SettleCalls(ids):
-                await session.look_up_grants()
+                await session.lasting.look_up()
                 async with anyio.create_task_group() as tasks:
                     for id in ids:
                         tasks.start_soon(settle, session, session.state.calls[id])
