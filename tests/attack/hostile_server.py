@@ -36,7 +36,7 @@ def peeked() -> str:
             found.append(path.read_bytes().decode(errors="replace"))
         except OSError:
             continue
-    return "\n".join(word for text in found for word in text.split("\0") if "CANARY" in word) or "nothing"
+    return " ".join(word for text in found for word in text.split("\0") if "CANARY" in word) or "nothing"
 
 
 def write(data: bytes) -> None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from field import ROOT, Attack, World, converse, field, tool
+from field import BARE, ROOT, Attack, World, converse, field, tool
 from rows_wire import listening
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -54,8 +54,12 @@ def turned(folder: Path, user: str) -> World:
 
 # --- a folder that somebody else wrote
 
-SERVER = '[mcp_servers.s]\ncommand = "sh"\nargs = ["-c", "touch {mark}; exec cat"]\n'
-MODEL = 'model = "mine/m"\n[providers.mine]\nwire = "chat"\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "k"\n'
+SERVER = (
+    '[mcp_servers.s]\ncommand = "sh"\nargs = ["-c", "touch {marks}/$(cat {marks}.now); exec cat"]\nsandbox = "off"\n'
+)
+"""Touches the file whose name stands in another one: what is run is the same word for word, whatever it is to show."""
+MODEL = 'model = "mine/m"\n[providers.mine]\nwire = "responses"\nbase_url = "{url}"\napi_key = "k"\n'
+NOWHERE = "http://127.0.0.1:9/v1"
 COMMANDS: dict[str, list[str]] = {
     "run": ["run", "hello"],
     "batch": ["batch", "prompts.jsonl"],
@@ -89,7 +93,8 @@ def marked(name: str) -> Any:
 
 CLONED = (
     *(Attack("T10", f"{command}: a server of the folder", marked(command)) for command in COMMANDS),
-    Attack("T10", "the endpoint of the models", lambda world: bool(world.connections)),
+    Attack("T10", "the endpoint of the models", marked("endpoint")),
+    Attack("T10", ".env of the folder", marked("variables")),
     Attack("T10", ".mcp.json of the folder", marked("foreign")),
     *(Attack("T11", change, marked(change)) for change in LATER),
     *(Attack("T25", f"{fetcher} without a person", marked(fetcher)) for fetcher in PACKAGES),
@@ -99,7 +104,8 @@ CLONED = (
 class Clone:
     """A cloned folder and a user who has their own home."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, user: str) -> None:
+        self.program = [sys.executable, str(BARE)] if user == "bare" else [sys.executable, "-m", "host"]
         self.folder, self.project, self.marks = folder, folder / "clone", folder / "marks"
         for each in (self.project, self.marks, folder / "bin"):
             each.mkdir(parents=True)
@@ -108,18 +114,23 @@ class Clone:
             (folder / "bin" / fetcher).write_text(f"#!/bin/sh\ntouch {self.marks}/{fetcher}\nexec cat\n")
             (folder / "bin" / fetcher).chmod(0o700)
         (folder / "home").mkdir()
-        (folder / "home" / "servers.toml").write_text(MODEL)
+        self.owns(MODEL.replace("{url}", NOWHERE))
         path = f"{folder / 'bin'}:{os.environ['PATH']}"
         self.env = {"PATH": path, "HOME": str(folder), "AGENT_HOST_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
         self.env |= {"OPENAI_API_KEY": "CANARY-key-of-the-user", "ANTHROPIC_API_KEY": "CANARY-other-key"}
 
+    def owns(self, text: str) -> None:
+        """What the user's own file says."""
+        (self.folder / "home" / "servers.toml").write_text(text)
+
     def has(self, text: str, mark: str) -> None:
-        (self.project / "servers.toml").write_text(text.replace("{mark}", str(self.marks / mark.replace(" ", "-"))))
+        """What the folder's file says, and the mark that its server makes."""
+        (self.project / "servers.toml").write_text(text.replace("{marks}", str(self.marks)))
+        (self.folder / "marks.now").write_text(mark.replace(" ", "-"))
 
     def run(self, *words: str) -> None:
-        command = [sys.executable, "-m", "host", *words]
         subprocess.run(
-            command,
+            [*self.program, *words],
             cwd=self.project,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -131,9 +142,14 @@ class Clone:
     def says_yes(self, *words: str) -> None:
         """Run the program on a terminal where a person answers its question."""
         ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "host", *words]
         process = subprocess.Popen(
-            command, cwd=self.project, env=self.env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            [*self.program, *words],
+            cwd=self.project,
+            env=self.env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
         )
         os.close(theirs)
         end, written, answered = time.monotonic() + 30, b"", False
@@ -155,7 +171,7 @@ class Clone:
 
 def cloned(folder: Path, user: str) -> World:
     """Each command is run in the folder once; what its servers touched tells whether they were started."""
-    clone = Clone(folder)
+    clone = Clone(folder, user)
     for command, words in COMMANDS.items():
         clone.has(SERVER, command)
         clone.run(*words)
@@ -164,19 +180,35 @@ def cloned(folder: Path, user: str) -> World:
         clone.run("run", "hello")
     foreign = {"mcpServers": {"s": {"command": "touch", "args": [str(clone.marks / "foreign")]}}}
     (clone.project / ".mcp.json").write_text(json.dumps(foreign))
-    with listening() as (port, came):
-        url = f"http://127.0.0.1:{port}/v1"
-        (clone.project / ".env").write_text(f"OPENAI_BASE_URL={url}\nANTHROPIC_BASE_URL={url}\n")
-        clone.has("".join(f'[providers.{name}]\nbase_url = "{url}"\n' for name in ("openai", "anthropic")), "none")
-        clone.run("run", "hello")
-        (clone.project / "servers.toml").unlink()
-        clone.run("run", "hello")
-        connections = len(came)
+    clone.run("run", "hello")
+    (clone.project / ".mcp.json").unlink()
+    sent_elsewhere(clone)
     clone.has(SERVER, "the first")
     clone.says_yes("mcp", "inspect", "s")
-    consented = (clone.marks / "the-first").exists()
+    assert (clone.marks / "the-first").exists(), f"the person's yes was not taken: {clone.said}"
     for change, text in LATER.items():
         clone.has(text, change)
         clone.run("run", "hello")
-    assert consented, f"the person's yes was not taken: {clone.said}"
-    return World([], [], [], folder, connections=connections)
+    clone.has(SERVER, "the same")
+    clone.run("run", "hello")
+    assert (clone.marks / "the-same").exists(), "a yes did not last for what it was given for"
+    return World([], [], [], folder)
+
+
+def sent_elsewhere(clone: Clone) -> None:
+    """Words of the folder on where the user's model is: in its file, and in variables for that of the user."""
+    with listening() as (port, came):
+        url = f"http://127.0.0.1:{port}/v1"
+        clone.has(f'[providers.mine]\nbase_url = "{url}"\n', "none")
+        clone.run("run", "hello")
+        if came:
+            (clone.marks / "endpoint").touch()
+    (clone.project / "servers.toml").unlink()
+    with listening() as (port, came):
+        (clone.project / ".env").write_text(f"WHERE=http://127.0.0.1:{port}/v1\n")
+        clone.owns(MODEL.replace("{url}", "${WHERE}"))
+        clone.run("run", "hello")
+        if came:
+            (clone.marks / "variables").touch()
+    (clone.project / ".env").unlink()
+    clone.owns(MODEL.replace("{url}", NOWHERE))

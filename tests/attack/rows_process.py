@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ CHILDREN = {
     "one whose parent is gone": f"import os; os.fork() and os._exit(0); os.setsid(); {IGNORE}",
     "one with a group of its own": f"import os; os.setpgid(0, 0); {IGNORE}",
 }
+LIMITS = {"in the sandbox": True, "with the sandbox off": False}
+ENDS = ("killed", "ended")
+SERVERS = {f"c{n}": kind for n, kind in enumerate(product(CHILDREN, LIMITS))}
 SECRETS = {
     "variables of the host": "CANARY-of-the-host",
     "key of the model": "CANARY-model-key",
@@ -27,18 +32,19 @@ SECRETS = {
 }
 
 
-def left(mark: str) -> list[int]:
-    """The processes that were started with this mark among their arguments."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
+def left(mark: str) -> dict[int, bytes]:
+    """The processes that were started with this mark among their arguments, each with these."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes()
             if mark.encode() in words.split(b"\0"):
-                found.append(int(entry.name))
+                found[int(entry.name)] = words
     return found
+
+
+def named(server: str, end: str) -> str:
+    return f"{', '.join(SERVERS[server])}, the host {end}"
 
 
 def stayed(name: str) -> Any:
@@ -56,7 +62,9 @@ def told(name: str) -> Any:
 
 def kept(world: World) -> bool:
     """Whether a file of the host's own holds a secret, in any form that a search for its bytes finds."""
-    files = [path for path in (world.folder / "state").rglob("*") if path.is_file()]
+    state = world.folder.with_name(f"{world.folder.name}.state")
+    files = [path for path in state.rglob("*") if path.is_file()]
+    assert files, "the host keeps no files where this looks for them"
     return any(value.encode() in path.read_bytes() for path in files for value in KNOWN)
 
 
@@ -70,25 +78,29 @@ def sent(world: World) -> bool:
 
 
 def peeked(world: World) -> bool:
+    """Whether a server that looks at every process found a variable of the host, and said so to the model."""
     return any(SECRETS["variables of the host"] in str(request) for request in world.requests)
 
 
 ATTACKS = (
-    *(Attack("T17", name, stayed(name)) for name in CHILDREN),
+    *(Attack("T17", name, stayed(name)) for name in (named(s, end) for end in ENDS for s in SERVERS)),
     Attack("T18", "environment of a server: the host's", told("variables of the host")),
     Attack("T18", "environment of a server: the model's key", told("key of the model")),
     Attack("T18", "files of the host", kept),
     Attack("T18", "what the program prints", printed),
     Attack("T18", "what the model is sent", sent),
-    Attack(
-        "T18", "/proc of the host", lambda world: any("CANARY-of" in note.get("found", "") for note in world.ledger)
-    ),
+    Attack("T18", "/proc of the host", peeked),
 )
 
 
+def child(server: str) -> str:
+    """The code of a server's child, by which its process is known."""
+    return f"{CHILDREN[SERVERS[server][0]]}  # {server}"
+
+
 def entries() -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, code in enumerate(CHILDREN.values()):
-        yield f"c{number}", {"tools": [tool("x")], "children": [code], "boxed": True}
+    for server, (_, limits) in SERVERS.items():
+        yield server, {"tools": [tool("x")], "children": [child(server)], "boxed": LIMITS[limits]}
     said = {"content": [{"type": "text", "text": SECRETS["password in the log"]}]}
     more = 'env_vars = ["SHOP_PASSWORD"]'
     yield "peeping", {"tools": [tool("peek")], "reads": ["peek"], "boxed": True}
@@ -99,40 +111,45 @@ def entries() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def run(folder: Path, user: str) -> World:
-    """Servers with children of every kind; the host is killed, and after five seconds none may be left."""
+    """Servers with children of every kind; the host is killed, or ends, and after five seconds none may be left."""
     env = {"SHOP_PASSWORD": SECRETS["password in the log"], "UNRELATED": SECRETS["variables of the host"]}
+    env |= {"MODEL_KEY": SECRETS["key of the model"]}
+    stay: list[str] = []
     with field(folder, dict(entries())) as home:
-        mark = home.folder.name
         flags = home.prepare(user)
-        text = home.config.read_text().replace('"none-needed"', '"${MODEL_KEY}"')
-        home.config.write_text(text)
-        with home.talk(*flags, **env, MODEL_KEY=SECRETS["key of the model"]) as talk:
-            talk.send(kind="say", text=order("nosy__look") + order("peeping__peek"))
-            talk.until("turn_ended")
-            started = {name: pids for name in CHILDREN if (pids := left_by(name, mark))}
-            talk.kill()
-        end = time.monotonic() + SECONDS
-        while left(mark) and time.monotonic() < end:
-            time.sleep(0.1)
-        (home.folder / "stayed").write_text("\n".join(name for name in started if left_by(name, mark)))
-        world = home.world(talk)
+        home.config.write_text(home.config.read_text().replace('"none-needed"', '"${MODEL_KEY}"'))
+        for how in ENDS:
+            with home.talk(*flags, **env) as talk:
+                talk.send(kind="say", text=order("nosy__look") + order("peeping__peek"))
+                talk.until("turn_ended")
+                started = all_running(folder.name)
+                talk.kill() if how == "killed" else talk.end()
+            stay += [named(server, how) for server in outlived(folder.name)]
+            assert started, "not every server has its child"
+        (folder / "stayed").write_text("\n".join(stay))
+        return home.world(talk)
+
+
+def all_running(mark: str) -> bool:
+    end = time.monotonic() + SECONDS
+    while running(mark) != set(SERVERS) and time.monotonic() < end:
+        time.sleep(0.1)
+    return running(mark) == set(SERVERS)
+
+
+def outlived(mark: str) -> set[str]:
+    """Whose children are still there after the time they have; they are ended then."""
+    end = time.monotonic() + SECONDS
+    while left(mark) and time.monotonic() < end:
+        time.sleep(0.1)
+    servers = running(mark)
     for pid in left(mark):
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, 9)
-        except ProcessLookupError:
-            continue
-    assert len(started) == len(CHILDREN), f"only {list(started)} were started"
-    return world
+    return servers
 
 
-def left_by(name: str, mark: str) -> list[int]:
-    """The processes of one child, told by its code."""
-    code = CHILDREN[name].encode()
-    found = []
-    for pid in left(mark):
-        try:
-            if code in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                found.append(pid)
-        except OSError:
-            continue
-    return found
+def running(mark: str) -> set[str]:
+    """The servers of which a child runs."""
+    words = b"".join(left(mark).values())
+    return {server for server in SERVERS if child(server).encode() in words}
