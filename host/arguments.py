@@ -7,6 +7,7 @@ import difflib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from host import __version__
 
@@ -45,7 +46,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         words, plain = words[:cut], words[cut + 1 :]
     command, words = _command(words)
     parser = _parser(command)
-    options = parser.parse_intermixed_args(words)
+    options, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], parser.flags(), n=1)
+        parser.error(f"no option {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
     options.command = command
     if plain:
         options.words = [*getattr(options, "words", []), *plain]
@@ -76,8 +80,21 @@ def _command(words: list[str]) -> tuple[str | None, list[str]]:
     return None, rest
 
 
-def _parser(command: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Its mistakes are one line, in place of a list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        actions = next((action.choices for action in self._positionals._group_actions if action.choices), None)
+        if actions and "required" in message:
+            message = f"say what to do: {', '.join(actions)}"
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists all)\n")
+
+    def flags(self) -> list[str]:
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def _parser(command: str | None) -> _Parser:
+    parser = _Parser(
         prog=f"agent-host {command}" if command else "agent-host",
         description=COMMANDS[command] if command else "Chat with a model that uses the tools of MCP servers.",
         epilog=None if command else EPILOG,
@@ -252,9 +269,16 @@ _ADD: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 }
 
 
+def is_text(words: str) -> bool:
+    """Whether it was UTF-8 where it came from. Other bytes stand for themselves in it, and no log takes them."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in words)
+
+
 def _problem(options: argparse.Namespace) -> str | None:
     """What argparse cannot see."""
     words: list[str] = getattr(options, "words", [])
+    if not all(map(is_text, words)):
+        return "the prompt is not UTF-8 text"
     if options.profile and " " in options.profile:
         return f"-p names a profile; to send a prompt: agent-host run {options.profile!r}"
     if options.command is None and len(words) > 1:

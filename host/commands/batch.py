@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from host.arguments import UsageError
-from host.commands.start import Begun, begin, terminal_ask
+from host.commands.start import Begun, begin, piped, terminal_ask
 from host.config.problems import nearest
 
 WIDTH = 30
@@ -51,9 +51,11 @@ async def _run(options: argparse.Namespace, begun: Begun, lines: list[dict[str, 
 def read_lines(options: argparse.Namespace) -> list[tuple[int, dict[str, Any]]]:
     """The lines of the file with their numbers. Raises UsageError naming the first that is not a prompt."""
     try:
-        text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{options.file}: {error}") from None
+        text = piped() if str(options.file) == "-" else options.file.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"{options.file}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{options.file}: not UTF-8 text") from None
     lines = [(number, _line(options, number, line)) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise UsageError(f"{options.file}: no prompts in it")

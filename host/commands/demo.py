@@ -28,6 +28,8 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError(f"no demo {options.name}{nearest(options.name, profiles)}")
     if options.config or options.profile:
         raise UsageError("a demo has a servers.toml and a profile of its own: leave out --config and -p")
+    if not options.headless and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("no terminal here: --headless PROMPT works without one")
     folder = scratch(options.name, again=options.latest or options.resume is not None)
     sys.stderr.write(f"agent-host: this demo works on a copy in {folder}\n")
     os.chdir(folder)

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from host.arguments import UsageError
-from host.commands.start import Begun, begin, terminal_ask
+from host.commands.start import Begun, begin, piped, terminal_ask
 
 PATIENCE = 0.25
 
@@ -67,12 +67,12 @@ def prompt_of(options: argparse.Namespace) -> str | None:
     if options.input_format == "stream-json":
         return given
     if len(words) < len(options.words):
-        piped = sys.stdin.read()
+        more = piped()
     elif given is not None or options.resume is not None or options.latest:
-        piped = _waiting_input()
+        more = _waiting_input()
     else:
-        piped = "" if sys.stdin.isatty() else sys.stdin.read()
-    return "\n\n".join(part for part in (given, piped.strip()) if part) or None
+        more = "" if sys.stdin.isatty() else piped()
+    return "\n\n".join(part for part in (given, more.strip()) if part) or None
 
 
 def _waiting_input() -> str:
@@ -81,10 +81,10 @@ def _waiting_input() -> str:
         return ""
     kind = os.fstat(sys.stdin.fileno()).st_mode
     if stat.S_ISREG(kind):
-        return sys.stdin.read()
+        return piped()
     if not stat.S_ISFIFO(kind):
         return ""
     if select.select([sys.stdin], [], [], PATIENCE)[0]:
-        return sys.stdin.read()
+        return piped()
     sys.stderr.write("agent-host: nothing came on stdin, so it is not read; add - to wait for it\n")
     return ""

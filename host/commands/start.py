@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True, star
             f"-p {options.profile}: no such profile{nearest(options.profile, config.profiles)} "
             f"(read: {', '.join(map(str, config.files)) or 'no servers.toml'})"
         )
+    for server in (given.partition(".")[0] for given in options.allow):
+        if not any(fnmatchcase(name, server) for name in config.servers):
+            raise UsageError(f"--allow {server}.…: no server {server}{nearest(server, config.servers)}")
     if options.bypass and config.forbid_bypass:
         raise ConfigError("--dangerously-bypass-approvals: forbidden by forbid_bypass in a servers.toml")
     trusted = options.trust or env.agent_host_trust or "own" in options
@@ -118,6 +122,14 @@ def must_exist(home: Path, id: str) -> None:
         raise UsageError(f"no session {id!r} in {home}; agent-host session list shows them")
 
 
+def piped() -> str:
+    """All of stdin. Raises UsageError where it is no text."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise UsageError("stdin is not UTF-8 text") from None
+
+
 def facts(options: argparse.Namespace) -> dict[str, Any]:
     """`--fact NAME=TEXT` and `--fact NAME:=JSON`."""
     found: dict[str, Any] = {}
@@ -148,8 +160,10 @@ def json_schema(options: argparse.Namespace) -> dict[str, Any] | None:
         return None
     try:
         schema = json.loads(options.json_schema.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"--json-schema {options.json_schema}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"--json-schema {options.json_schema}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--json-schema {options.json_schema}: not JSON: {error}") from None
     if not isinstance(schema, dict):
         raise UsageError(f"--json-schema {options.json_schema}: not a JSON object")
     return schema

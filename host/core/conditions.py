@@ -163,10 +163,12 @@ def pattern(text: str) -> Any:
     """A compiled pattern of the linear-time engine. Raises ValueError where it cannot be compiled."""
     import re2
 
+    quiet = re2.Options()
+    quiet.log_errors = False  # else it writes its own lines to stderr
     try:
-        return re2.compile(text)
+        return re2.compile(text, quiet)
     except re2.error as error:
-        raise ValueError(f"not a pattern of the RE2 engine: {error}") from None
+        raise ValueError(f"not a pattern of the RE2 engine: {error.args[0].decode('utf-8', 'replace')}") from None
 
 
 def conditions_problems(args: Mapping[str, Any]) -> list[str]:

@@ -76,7 +76,8 @@ class HostStore:
     def upsert(
         self, id: str, title: str, profile: str, model: str, at: str, turns: int, usd: float, state: str
     ) -> None:
-        """Put a session's line, new or anew."""
+        """Put a session's line, new or anew. The index takes no lone surrogate; the log keeps it."""
+        title = title.encode(errors="replace").decode()
         self._run("INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                   (id, title, profile, model, at, turns, usd, state))  # fmt: skip
 

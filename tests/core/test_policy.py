@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.core.conditions import lookup
+from host.core.conditions import lookup, pattern
 from host.core.policy import Context, Rule, Verdict, decide, holds, problems
 from host.core.types import Grant, ToolSpec, canonical
 
@@ -236,3 +236,9 @@ def test_examples_disagreeing_with_their_rule_are_named():
 )
 def test_impossible_conditions_are_problems(args):
     assert problems(Rule("r", "*", "*", Verdict.ASK, args))
+
+
+def test_a_pattern_that_cannot_be_compiled_is_told_in_words_and_nowhere_else(capfd):
+    with pytest.raises(ValueError, match=r"RE2 engine: missing \)"):
+        pattern("(")
+    assert capfd.readouterr().err == ""

@@ -28,6 +28,7 @@ def test_sessions_are_listed_newest_first_and_a_line_is_put_anew(tmp_path):
         a, c = put(store, "a", T1), put(store, "c", T3)
         b = put(store, "b", T2)
         assert store.sessions() == [c, b, a]
+        put(store, "a", T3, title="half \ud83d")  # UTF-8 cannot carry it
         a = put(store, "a", T3, title="later")
         assert store.sessions() == [a, c, b]
         store.forget("c")
