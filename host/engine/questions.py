@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from host.core import events as ev
@@ -13,14 +13,17 @@ from host.engine import sampling
 from host.engine.session import Session
 
 
-def question(session: Session, request_id: str, call: Call, request: Mapping[str, Any]) -> ev.Asked | None:
-    """A server's request as a question to a person; None where it is none, or may not be asked."""
+def question(
+    session: Session, request_id: str, call: Call, request: Mapping[str, Any], beside: Sequence[ev.Asked] = ()
+) -> ev.Asked | None:
+    """A server's request as a question to a person; None where it is none, or may not be asked. `beside` it are asked
+    those of the same pause."""
     params = request.get("params") or {}
     decision = call.decision
     if decision is None:
         return None
     if request.get("method") == SAMPLING:
-        return sampling.question(session, request_id, call, params)
+        return sampling.question(session, request_id, call, params, beside)
     if request.get("method") != ELICITATION:
         return None
     return elicited(request_id, decision.server, params, call)

@@ -106,7 +106,10 @@ def paused(session: Session, call: Call, needed: InputRequired) -> None:
         key: {"request_id": f"q{seq}.{number}", **request}
         for number, (key, request) in enumerate(needed.requests.items())
     }
-    asked = [a for request in requests.values() if (a := question(session, request["request_id"], call, request))]
+    asked: list[ev.Asked] = []
+    for request in requests.values():
+        if (one := question(session, request["request_id"], call, request, asked)) is not None:
+            asked.append(one)
     session.emit(ev.CallPaused(call.id, call.round, requests, needed.state), *asked)
 
 

@@ -3,7 +3,7 @@ a person has read, twice: what is asked, and what would be given back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,13 +19,16 @@ REPLY = ".reply"
 STOPS = {"done": "endTurn", "length": "maxTokens"}
 
 
-def question(session: Session, request_id: str, call: Call, params: Mapping[str, Any]) -> ev.Asked | None:
-    """May the model be asked this? None where the server may not ask, or has asked often enough in this call."""
+def question(
+    session: Session, request_id: str, call: Call, params: Mapping[str, Any], beside: Sequence[ev.Asked]
+) -> ev.Asked | None:
+    """May the model be asked this? None where the server may not ask, or has asked often enough in this call, with
+    what it asks `beside` this."""
     assert call.decision is not None
     entry = session.setup.servers.get(call.decision.server)
     allowed = entry.sampling if entry else None
     asked = [q.asked for q in session.state.questions.values() if q.asked.call_id == call.id]
-    before = [a for a in asked if a.about == "sampling" and not a.request_id.endswith(REPLY)]
+    before = [a for a in (*asked, *beside) if a.about == "sampling" and not a.request_id.endswith(REPLY)]
     if allowed is None or len(before) >= allowed.calls or params.get("tools"):
         return None
     why = f"it wants an answer of {session.state.model}, of at most {_bound(params, allowed.tokens)} tokens"

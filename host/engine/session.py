@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -78,20 +78,22 @@ class Session:
     def emit(self, *happened: ev.Event) -> None:
         """Make events durable and true, in one transaction. Raises StoreError; then the session is read-only."""
         clean = [self._clean(event) for event in happened]
-        self._append([event for event, _ in clean], [self.log.stage(body) for _, body in clean])
+        with self._or_fail():
+            bodies = [self.log.stage(body) for _, body in clean]
+        self._append([event for event, _ in clean], bodies)
 
     async def record(self, *happened: ev.Event) -> None:
         """As `emit`, for events that may be large: what is over the spill size is written off the loop first."""
         clean = [self._clean(event) for event in happened]
         bodies = [body for _, body in clean]
         if any(len(body) > SPILL for body in bodies):
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), self._or_fail():
                 bodies = await to_thread.run_sync(lambda: [self.log.stage(body) for body in bodies])
         self._append([event for event, _ in clean], bodies)
 
     async def record_large(self, done: ev.CallFinished, large: Large, *happened: ev.Event) -> None:
         """As `record`, for a result whose content goes to the log only: the session goes on with its outline."""
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), self._or_fail():
             body, clean = await to_thread.run_sync(self._whole, done, large)
             outline = large.outline
             if not clean:
@@ -119,16 +121,22 @@ class Session:
     def _append(self, happened: list[ev.Event], bodies: list[bytes]) -> None:
         at = self.now()
         rows = [(event.kind, body) for event, body in zip(happened, bodies, strict=True)]
-        try:
+        with self._or_fail():
             seq = self.log.append(rows, at, durable=any(self._needs_disk(event) for event in happened))
-        except StoreError as error:
-            self.fail(error)
-            raise
         for offset, event in enumerate(happened):
             recorded = ev.Recorded(self.session, seq + offset, at, event)
             apply(self.state, recorded)
             self.readers.push(recorded)
         self.wake()
+
+    @contextmanager
+    def _or_fail(self) -> Iterator[None]:
+        """What cannot be kept ends the session, whoever hears of it first."""
+        try:
+            yield
+        except StoreError as error:
+            self.fail(error)
+            raise
 
     def reject(self, command: str, reason: str) -> None:
         """Tell the readers that a command which was taken came to nothing."""

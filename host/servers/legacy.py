@@ -63,7 +63,8 @@ class Questions:
     async def sampled(
         self, context: ClientRequestContext, params: CreateMessageRequestParams
     ) -> CreateMessageResult | ErrorData:
-        """Answer `sampling/createMessage`. Never raises: no answer is a refusal."""
+        """Answer `sampling/createMessage`. Never raises: no answer is a refusal. Where nothing could be written of it,
+        whoever was asked has ended the session already."""
         try:
             return CreateMessageResult.model_validate(await self._asked(SAMPLING, params))
         except Exception:

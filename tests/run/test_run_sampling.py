@@ -85,6 +85,36 @@ def test_without_leave_nobody_is_asked_and_folders_are_told_without_a_question(t
     assert len(home.model.requests) == 3
 
 
+def test_what_is_wished_at_once_counts_too(tmp_path):
+    """An entry with leave for one; its server asks for two in one pause."""
+    with playing(tmp_path, wishing("modern", LEAVE), decide=decide) as home, home.talk("--allow", "s.twice") as talk:
+        talk.say([call("s__twice")], "done")
+        asked = talk.until("asked")
+        talk.send(kind="answer", request_id=asked["request_id"], action="accept")
+        talk.send(kind="answer", request_id=talk.until("asked")["request_id"], action="accept")
+        finished = talk.until("call_finished")
+        talk.until("turn_ended")
+        assert talk.end() == 0
+        assert len(talk.of("asked")) == 2, "what is asked of the model, and what the server would get"
+    assert (finished["outcome"], "without leave" in finished["reason"]) == ("error", True)
+
+
+def test_an_answer_that_cannot_be_kept_ends_the_session_and_reaches_no_server(tmp_path):
+    """It is long, and what shall hold long events is no folder."""
+
+    def long(body):
+        return [Say("Green. " * 4000)] if "Name a colour." in str(body["input"]) else plays(body)
+
+    with playing(tmp_path, wishing("legacy", LEAVE), decide=long) as home, home.talk() as talk:
+        talk.say([call("s__answer")], "done")
+        asked = talk.until("asked")
+        (home.state / "sessions" / f"{asked['session']}.blobs").write_text("")
+        talk.send(kind="answer", request_id=asked["request_id"], action="accept")
+        assert talk.end() == 1
+        assert "cannot write a long event" in talk.errors.read_text()
+        assert len(home.model.requests) == 2 and not talk.of("call_finished")
+
+
 def test_a_killed_wish_is_asked_on_and_the_model_is_not_asked_twice(tmp_path):
     with playing(tmp_path, wishing("modern", LEAVE), decide=decide) as home:
         with home.talk() as talk:

@@ -11,7 +11,11 @@ WISH = {
     "systemPrompt": "You love nature.",
     "maxTokens": 50,
 }
-SENT = {"answer": ("sampling/createMessage", WISH), "folders": ("roots/list", {})}
+SENT = {
+    "answer": ("sampling/createMessage", WISH),
+    "folders": ("roots/list", {}),
+    "twice": ("sampling/createMessage", WISH),
+}
 came = {name: threading.Event() for name in SENT}
 answers = {}
 
@@ -38,7 +42,9 @@ def call(id, name, params):
     elif "inputResponses" in params:
         text(id, {"result": params["inputResponses"]["k"]})
     else:
-        reply(id, resultType="input_required", inputRequests={"k": {"method": method, "params": wish}})
+        wishes = ("k", "l") if name == "twice" else ("k",)
+        requests = {key: {"method": method, "params": wish} for key in wishes}
+        reply(id, resultType="input_required", inputRequests=requests)
 
 
 def answer(id, method, params):
