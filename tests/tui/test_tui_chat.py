@@ -429,7 +429,7 @@ def test_shift_tab_goes_round_the_modes_and_never_to_bypass() -> None:
 
 def test_a_card_is_one_line_that_says_everything_short() -> None:
     async def scene(stage: Stage) -> None:
-        await stage.ready()
+        await stage.sees("find_customer")
         line = next(line for line in stage.lines() if "find_customer" in line)
         assert line.split() == [
             "✓",
@@ -470,7 +470,7 @@ def test_a_card_opens_folds_at_forty_lines_shows_all_and_closes(key: str) -> Non
 
 def test_a_click_opens_a_card() -> None:
     async def scene(stage: Stage) -> None:
-        await stage.ready()
+        await stage.sees("find_customer")
         await stage.pilot.click(CardView)
         await stage.sees("│ arguments  email", "│ result     fine")
 
