@@ -83,7 +83,9 @@ def _mounts(limits: Limits, machine: Machine) -> Iterator[str]:
     yield from ("--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp")
     for path, target in machine.links:
         yield from ("--symlink", target, path)
-    reads = _outermost((*machine.system, *machine.prefix, *limits.reads), limits.writes)
+    # What is written through a link, as /bin/sh is, is seen through it: bwrap can make nothing there.
+    direct = [path for path in limits.reads if not any(below(path, link) for link, _ in machine.links)]
+    reads = _outermost((*machine.system, *machine.prefix, *direct), limits.writes)
     writes = _outermost(limits.writes)
     # A mount hides what lies below it, so what is above comes first.
     for path in sorted({*reads, *writes}):

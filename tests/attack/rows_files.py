@@ -97,7 +97,9 @@ CLONED = (
     Attack("T10", ".env of the folder", marked("variables")),
     Attack("T10", ".mcp.json of the folder", marked("foreign")),
     *(Attack("T11", change, marked(change)) for change in LATER),
-    *(Attack("T25", f"{fetcher} without a person", marked(fetcher)) for fetcher in PACKAGES),
+    Attack("T11", "another program of the same name", marked("found first")),
+    *(Attack("T25", f"{fetcher} in a file of the folder", marked(fetcher)) for fetcher in PACKAGES),
+    *(Attack("T25", f"{fetcher} in the user's own file", marked(f"own {fetcher}")) for fetcher in PACKAGES),
 )
 
 
@@ -111,13 +113,16 @@ class Clone:
             each.mkdir(parents=True)
         (self.project / "prompts.jsonl").write_text('{"id": "1", "prompt": "hello"}\n')
         for fetcher in PACKAGES:
-            (folder / "bin" / fetcher).write_text(f"#!/bin/sh\ntouch {self.marks}/{fetcher}\nexec cat\n")
-            (folder / "bin" / fetcher).chmod(0o700)
+            self.program_named(fetcher, f"touch {self.marks}/{fetcher}\nexec cat")
         (folder / "home").mkdir()
         self.owns(MODEL.replace("{url}", NOWHERE))
         path = f"{folder / 'bin'}:{os.environ['PATH']}"
         self.env = {"PATH": path, "HOME": str(folder), "AGENT_HOST_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
         self.env |= {"OPENAI_API_KEY": "CANARY-key-of-the-user", "ANTHROPIC_API_KEY": "CANARY-other-key"}
+
+    def program_named(self, name: str, script: str, interpreter: str = "/bin/sh") -> None:
+        (self.folder / "bin" / name).write_text(f"#!{interpreter}\n{script}\n")
+        (self.folder / "bin" / name).chmod(0o700)
 
     def owns(self, text: str) -> None:
         """What the user's own file says."""
@@ -192,7 +197,26 @@ def cloned(folder: Path, user: str) -> World:
     clone.has(SERVER, "the same")
     clone.run("run", "hello")
     assert (clone.marks / "the-same").exists(), "a yes did not last for what it was given for"
+    clone.program_named("sh", 'exec /bin/sh "$@"')
+    clone.has(SERVER, "found first")
+    clone.run("run", "hello")
+    (clone.project / "servers.toml").unlink()
+    for fetcher in fetched_anew(clone):
+        (clone.marks / f"own-{fetcher}").touch()
+    assert user == "bare" or fetched_anew(clone, "network = true\n") == set(PACKAGES), "nothing can fetch"
     return World([], [], [], folder)
+
+
+def fetched_anew(clone: Clone, more: str = "") -> set[str]:
+    """The user's own entries are started: who comes to the registry."""
+    with listening() as (port, came):
+        for fetcher in PACKAGES:
+            there = f"import socket; socket.create_connection(('127.0.0.1', {port})).sendall(b'{fetcher}')"
+            clone.program_named(fetcher, there, sys.executable)
+        entries = (f"[mcp_servers.{name}]\ncommand = {command}\n{more}" for name, command in PACKAGES.items())
+        clone.owns(MODEL.replace("{url}", NOWHERE) + "".join(entries))
+        clone.run("run", "hello")
+        return {each.decode() for each in came}
 
 
 def sent_elsewhere(clone: Clone) -> None:

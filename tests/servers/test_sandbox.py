@@ -218,7 +218,7 @@ FACTS = Machine(
     prefix=("/py",), system=("/etc/hosts", "/usr"), links=(("/lib", "usr/lib"),),
 )  # fmt: skip
 LIMITS = Limits(
-    "workspace", reads=("/py/lib", "/srv/app/.venv", "/srv/lib"), writes=("/srv/app", "/tmp/s"),
+    "workspace", reads=("/py/lib", "/srv/app/.venv", "/srv/lib", "/lib/ld.so"), writes=("/srv/app", "/tmp/s"),
     hidden=("/srv/app/sessions/", "/srv/app/host.db"), cwd="/srv/app",
 )  # fmt: skip
 
@@ -235,7 +235,7 @@ def test_the_command_of_bubblewrap():
         "--tmpfs", "/srv/app/sessions", "--ro-bind", "/dev/null", "/srv/app/host.db", "--remount-ro", "/",
         "--chdir", "/srv/app", "--",
         "/py/bin/python3", "-I", "-S", "/run/agent-host/launch.py", "landlock=6",
-        "read=/etc/hosts", "read=/proc", "read=/py/lib", "read=/srv/lib", "read=/usr",
+        "read=/etc/hosts", "read=/lib/ld.so", "read=/proc", "read=/py/lib", "read=/srv/lib", "read=/usr",
         "write=/srv/app", "write=/tmp/s", "write=/dev", "--", "/srv/app/.venv/bin/python", "serve.py",
     ]  # fmt: skip
 
