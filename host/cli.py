@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     # Taking the interpreter down takes longer than many a run; everything of ours is closed and flushed by now.
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for flush in (sys.stdout.flush, sys.stderr.flush):
         try:
-            stream.flush()
+            flush()
         except OSError:
             code = code or DONE
     os._exit(code)
@@ -65,6 +65,7 @@ def _change_folder(options: argparse.Namespace) -> None:
 
 def _failed(error: Exception, options: argparse.Namespace) -> int:
     from host.core.errors import ConfigError, HostError, ProviderError, StoreError
+    from host.frontends.plain import show
 
     leaves = list(_leaves(error))
     for leaf in leaves:
@@ -83,8 +84,9 @@ def _failed(error: Exception, options: argparse.Namespace) -> int:
                 return DONE
     # Values of variables are left out: they may hold what nobody should see.
     for leaf in leaves:
-        where = "".join(traceback.format_tb(leaf.__traceback__)) if options.verbose else ""
-        sys.stderr.write(f"{where}agent-host: internal error: {type(leaf).__name__}: {leaf}\n")
+        where = "".join(traceback.format_tb(leaf.__traceback__)).splitlines() if options.verbose else ()
+        show(*where)
+        _told(f"internal error: {type(leaf).__name__}: {leaf}", INTERNAL)
     return INTERNAL
 
 
@@ -112,5 +114,7 @@ def _damage(options: argparse.Namespace) -> int:
 
 
 def _told(text: str, code: int) -> int:
-    sys.stderr.write("".join(f"agent-host: {line}\n" for line in text.splitlines()))
+    from host.frontends.plain import tell
+
+    tell(*text.strip("\n").split("\n"))
     return code

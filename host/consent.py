@@ -21,11 +21,11 @@ from host.core.careful import warnings
 from host.core.errors import ConfigError
 from host.core.policy import Rule, Verdict
 from host.core.settings import ServerConfig
-from host.core.text import safe
 from host.core.types import canonical
+from host.frontends.plain import show, yes
 from host.store.host import HostStore
 
-Ask = Callable[[str], bool]
+Ask = Callable[[Sequence[str]], bool]
 LEVELS = {
     "strict": "in a sandbox",
     "workspace": "in a sandbox that may write its folder",
@@ -118,7 +118,7 @@ def executable(server: ServerConfig) -> str:
     return str(Path(found).resolve()) if found else ""
 
 
-def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
+def describe(file: ConfigFile, begun: Sequence[Start]) -> list[str]:
     """Everything that is asked for, nothing shortened, nothing that can steer a terminal."""
     lines = [f"This folder has a file that wants to be used: {_shown(str(file.path))}", ""]
     lines += [line for start in begun for line in start_lines(start)]
@@ -127,7 +127,7 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
     lines += [f"It falls back on {_shown(', '.join(others))}"] if others else []
     for server in file.servers.values():
         lines += [
-            f"It says that {server.name}.{safe(tool)} is: {said.effect or 'of unknown effect'}, "
+            f"It says that {_shown(f'{server.name}.{tool}')} is: {said.effect or 'of unknown effect'}, "
             f"{'closed' if said.open is False else 'open'}"
             for tool, said in server.tools.items()
             if said.effect or said.open is not None
@@ -135,11 +135,11 @@ def describe(file: ConfigFile, begun: Sequence[Start]) -> str:
     own = [*file.rules, *(rule for profile in file.profiles.values() for rule in profile.rules)]
     lines += [_rule_line(rule) for rule in own if rule.verdict is Verdict.ALLOW]
     lines += [
-        f"Profile {safe(profile.name)} has a prompt of {len(profile.prompt)} characters"
+        f"Profile {_shown(profile.name)} has a prompt of {len(profile.prompt)} characters"
         for profile in file.profiles.values()
         if profile.prompt
     ]
-    return "\n".join(lines)
+    return lines
 
 
 def _fallbacks(file: ConfigFile) -> list[tuple[str, ...]]:
@@ -185,13 +185,7 @@ def _quoted(value: Any) -> str:
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
-def ask_in_terminal(text: str, question: str = QUESTION) -> bool:
+def ask_in_terminal(text: Sequence[str], question: str = QUESTION) -> bool:
     """Show it and wait for a yes typed after it was shown; anything else is no."""
-    import termios
-
-    sys.stderr.write(f"{text}\n\n")
-    sys.stderr.flush()
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    show(*text, "")
+    return yes(question)

@@ -20,6 +20,8 @@ OUTER = {
     "anthropic": "providers",
     "sqlite3": "store",
 }
+STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+QUESTIONS = {"isatty", "fileno", "encoding", "flush"}
 IMPURE = {"anyio", "asyncio", "time", "random", "secrets", "socket", "subprocess", "os", "threading", "tempfile"}
 
 
@@ -82,6 +84,29 @@ def test_core_does_no_io():
         if name.startswith("core/") and any(isinstance(n, ast.Await) for n in ast.walk(ast.parse(path.read_text())))
     ]
     assert wrong + opens + awaits == []
+
+
+def test_only_one_door_writes_to_stdout_and_stderr():
+    """Behind it nothing can steer a terminal. What reads results apart is another process: its stdout is our pipe."""
+    wrong = [
+        f"{name}:{line}"
+        for path, name, _ in rooms()
+        if name not in ("frontends/plain.py", "servers/apart.py")
+        for line in writes(ast.parse(path.read_text()))
+    ]
+    assert wrong == []
+
+
+def writes(tree: ast.AST) -> list[int]:
+    """The lines where a stream is used for more than a question about it."""
+    asked = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in QUESTIONS}
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) in STREAMS and id(node) not in asked)
+        or (isinstance(node, ast.Name) and node.id == "print")
+        or (isinstance(node, ast.ImportFrom) and node.module == "sys")
+    ]
 
 
 def test_demos_do_not_import_the_host():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from host.arguments import UsageError
 from host.commands.session import EXPORTS, latest, write
 from host.commands.start import must_exist
 from host.config import environment
-from host.core.text import safe, safe_json
+from host.core.text import safe_json
+from host.frontends.plain import put_json, say
 from host.store.audit import Only, audit_rows, load
 from host.store.export import export_records, export_spans, masked
 from host.store.log import verify
@@ -68,10 +68,10 @@ def _verify(home: Path, options: argparse.Namespace) -> int:
     intact, damages = verify(home, options.ids[0] if options.ids else None)
     if options.json or options.output_format == "json":
         found = {"intact": intact, "damaged": [asdict(damage) for damage in damages]}
-        sys.stdout.write(safe_json(json.dumps(found, ensure_ascii=False)) + "\n")
+        put_json(found)
     else:
         for damage in damages:
-            sys.stdout.write(f"{safe(damage.session)} seq {damage.seq}: {damage.kind}: {safe(damage.detail)}\n")
+            say(f"{damage.session} seq {damage.seq}: {damage.kind}: {damage.detail}")
         damaged = {damage.session for damage in damages}
-        sys.stdout.write(f"{len(intact)} intact, {len(damaged)} damaged\n")
+        say(f"{len(intact)} intact, {len(damaged)} damaged")
     return DAMAGED if damages else 0

@@ -13,6 +13,7 @@ import anyio
 from host.arguments import UsageError
 from host.commands.start import Begun, begin, piped, terminal_ask
 from host.config.problems import nearest
+from host.frontends.plain import draw
 
 WIDTH = 30
 KEYS = frozenset({"id", "prompt", "profile"})
@@ -35,14 +36,14 @@ async def _run(options: argparse.Namespace, begun: Begun, lines: list[dict[str, 
 
     async def front_end(door: Door, on_open: OnOpen) -> int:
         # Buffered by line and written from the loop: a line of results is small.
-        with open(options.output, "w", encoding="utf-8") if options.output else nullcontext(sys.stdout) as out:  # noqa: ASYNC230, PTH123
+        with open(options.output, "wb") if options.output else nullcontext() as out:  # noqa: ASYNC230, PTH123
             return await headless.batch(
                 door,
                 lines,
                 concurrency=options.concurrency,
                 out=out,
                 profile=options.profile,
-                on_done=_progress(len(lines)),
+                on_done=lambda done: _progress(done, len(lines)),
             )
 
     return await serve(begun, run_options(options, begun, attended=False), front_end, warm_first=True)
@@ -76,12 +77,6 @@ def _line(options: argparse.Namespace, number: int, text: str) -> dict[str, Any]
     return line
 
 
-def _progress(total: int) -> Any:
-    """Draws a bar on stderr where that is a terminal."""
-
-    def draw(done: int) -> None:
-        bar = "█" * (WIDTH * done // total)
-        sys.stderr.write(f"\r{bar:░<{WIDTH}} {done}/{total}" + ("\n" if done == total else ""))
-        sys.stderr.flush()
-
-    return draw if sys.stderr.isatty() else lambda done: None
+def _progress(done: int, total: int) -> None:
+    """A bar."""
+    draw(f"{'█' * (WIDTH * done // total):░<{WIDTH}} {done}/{total}", "\n" if done == total else "")

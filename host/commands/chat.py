@@ -19,6 +19,7 @@ from host.commands.start import Begun, begin, terminal_ask
 from host.core.errors import HostError
 from host.core.types import Grant, SessionRow
 from host.frontends.handle import Door, Handle
+from host.frontends.plain import line_after, show
 from host.store.host import HostStore
 
 SHOWN = 20
@@ -163,10 +164,8 @@ def _picked(options: argparse.Namespace) -> str:
     finally:
         store.close()
     for number, row in enumerate(rows, 1):
-        sys.stderr.write(f"{number:>3}  {line(row)}\n")
-    sys.stderr.write("Number of the session to carry on: ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline().strip()
+        show(f"{number:>3}  {line(row)}")
+    answer = line_after("Number of the session to carry on: ", fresh=False).strip()
     if not (answer.isdigit() and 0 < int(answer) <= len(rows)):
         raise UsageError("no session was picked")
     return rows[int(answer) - 1].id

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from host.arguments import UsageError
 from host.config import environment
 from host.config.problems import nearest
+from host.frontends.plain import say, tell
 from host.share import share
 
 DEMOS = Path("scripts/demos")
@@ -22,7 +22,7 @@ def main(options: argparse.Namespace) -> int:
     profiles = names()
     if options.list or options.name is None:
         for name, description in profiles.items():
-            sys.stdout.write(f"{name:24} {description}\n".replace("  \n", "\n"))
+            say(f"{name:24} {description}".removesuffix("  "))
         return 0
     if options.name not in profiles:
         raise UsageError(f"no demo {options.name}{nearest(options.name, profiles)}")
@@ -31,7 +31,7 @@ def main(options: argparse.Namespace) -> int:
     if not options.headless and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("no terminal here: --headless PROMPT works without one")
     folder = scratch(options.name, again=options.latest or options.resume is not None)
-    sys.stderr.write(f"agent-host: this demo works on a copy in {folder}\n")
+    tell(f"this demo works on a copy in {folder}")
     os.chdir(folder)
     options.config, options.profile, options.own = [folder / "servers.toml"], options.name, True
     if options.headless:

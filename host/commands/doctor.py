@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -27,7 +25,8 @@ from host.consent import settle
 from host.core.errors import ConfigError, StoreError
 from host.core.settings import Config, ServerConfig
 from host.core.source import ServerStatus
-from host.core.text import Secrets, safe, safe_json
+from host.core.text import Secrets
+from host.frontends.plain import draw, put_json, say
 from host.servers.pool import Pool, SessionServers
 from host.store.host import HostStore
 
@@ -61,14 +60,14 @@ def main(options: argparse.Namespace) -> int:
         found.missing.append(f"{found.state['folder']} cannot be written: {found.state['error']}")
     config = _configured(options, env, found)
     if options.name is not None and config is not None and options.name not in config.servers:
-        raise UsageError(f"no server {safe(options.name)}{nearest(options.name, config.servers)}")
+        raise UsageError(f"no server {options.name}{nearest(options.name, config.servers)}")
     if config is not None:
         anyio.run(_examined, options, config, found)
     secrets = Secrets(config.secrets if config else {})
     if options.json or options.output_format == "json":
-        sys.stdout.write(safe_json(secrets.clean(json.dumps(_as_json(found), ensure_ascii=False))) + "\n")
+        put_json(_as_json(found), secrets)
     else:
-        sys.stdout.write("".join(f"{safe(secrets.clean(line))}\n" for line in as_text(found)))
+        say(*map(secrets.clean, as_text(found)))
     return found.code
 
 
@@ -158,19 +157,20 @@ async def _started(
     began = monotonic()
     took: dict[str, int] = {}
     settled: set[str] = set()
-    progress = _Progress(len(servers))
 
     def on_status(status: ServerStatus) -> None:
         if status.state == "ready":
             took.setdefault(status.server, round((monotonic() - began) * 1000))
         if status.state not in ("starting", "closed") and status.server not in settled:
             settled.add(status.server)
-            progress.show(len(settled))
+            draw(f"servers: {len(settled)} of {len(servers)} have answered")
 
+    if servers:
+        draw(f"servers: 0 of {len(servers)} have answered")
     async with Pool(eras=eras) as pool:
         running = pool.servers("doctor", servers, on_status, lambda *_: None, known)
         await running.settled()
-        progress.clear()
+        draw("")
         return [_server(one, running, took) for one in servers]
 
 
@@ -193,25 +193,6 @@ def _server(config: ServerConfig, running: SessionServers, took: Mapping[str, in
         "sandbox": status.sandbox or None,
         "origin": config.origin,
     }
-
-
-class _Progress:
-    """A line on stderr that is drawn over itself, where stderr is a terminal."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._draws = total > 0 and sys.stderr.isatty()
-        self.show(0)
-
-    def show(self, done: int) -> None:
-        if self._draws:
-            sys.stderr.write(f"\rservers: {done} of {self._total} have answered")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._draws:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 def _as_json(found: Found) -> dict[str, Any]:

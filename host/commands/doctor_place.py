@@ -23,8 +23,7 @@ PACKAGE = Path(__file__).parent.parent
 
 def machine() -> dict[str, Any]:
     """Facts of the interpreter and the terminal."""
-    tty = {name: stream.isatty() for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout))}
-    size = os.get_terminal_size(sys.stdout.fileno()) if tty["stdout"] else None
+    size = os.get_terminal_size(sys.stdout.fileno()) if sys.stdout.isatty() else None
     multiplexer = "tmux" if os.environ.get("TMUX") else "screen" if os.environ.get("STY") else None
     return {
         "host": __version__,
@@ -36,7 +35,7 @@ def machine() -> dict[str, Any]:
         "terminal": {
             "term": os.environ.get("TERM"),
             "colour": os.environ.get("COLORTERM"),
-            "tty": tty["stdin"] and tty["stdout"],
+            "tty": sys.stdin.isatty() and sys.stdout.isatty(),
             "size": [size.columns, size.lines] if size else None,
             "encoding": sys.stdout.encoding,
             "multiplexer": multiplexer,

@@ -9,7 +9,6 @@ from pathlib import Path
 from host.config.local import Local, look
 from host.consent import ask_in_terminal
 from host.core.settings import Config
-from host.core.text import safe
 from host.store.host import HostStore
 
 QUESTION = "Use it? Type yes to agree, Enter to go on offline; you will not be asked again: "
@@ -36,9 +35,9 @@ def _chosen(found: Sequence[Local], answers: _Answers, asks: bool) -> tuple[tupl
         if answers.given(local, "no"):
             continue
         if answers.given(local, "yes") or (asks and answers.ask(local)):
-            return (safe(local.model), f"{local.title} answers at {local.base_url}, and you agreed to use it"), notices
+            return (local.model, f"{local.title} answers at {local.base_url}, and you agreed to use it"), notices
         if not asks:
-            offer = f"{local.title} answers at {local.base_url}; to use it: --model {safe(local.model)}"
+            offer = f"{local.title} answers at {local.base_url}; to use it: --model {local.model}"
             notices.append(offer)
     return None, notices
 
@@ -54,10 +53,10 @@ class _Answers:
 
     def ask(self, local: Local) -> bool:
         more = f" and {len(local.models) - 1} more" if len(local.models) > 1 else ""
-        text = (
-            f"No model is configured and no key is set, but {local.title} answers at {local.base_url}\n"
-            f"with the model {safe(local.models[0])}{more}. What you and the tools say would be sent to it."
-        )
+        text = [
+            f"No model is configured and no key is set, but {local.title} answers at {local.base_url}",
+            f"with the model {local.models[0]}{more}. What you and the tools say would be sent to it.",
+        ]
         agreed = ask_in_terminal(text, QUESTION)
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._store.consent(_subject(local), "yes" if agreed else "no", at)

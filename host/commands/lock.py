@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,8 +23,9 @@ from host.core.packages import at_pin, package_of
 from host.core.pins import Drift, Pin, Pins, definition, difference, judge
 from host.core.settings import ServerConfig
 from host.core.source import ServerStatus
-from host.core.text import Secrets, safe
+from host.core.text import Secrets
 from host.core.types import ToolSpec
+from host.frontends.plain import attended, say, tell
 from host.servers.pool import Pool
 from host.store.host import HostStore
 
@@ -63,9 +63,9 @@ def main(options: argparse.Namespace) -> int:
     if options.check:
         differing = [line for one in reached for line in differences(known.get(one.config.lock), one)]
         differing += gone(begun, known) if not options.profile else []
-        sys.stdout.write("".join(f"{safe(line)}\n" for line in differing or ["all tools are as they were locked"]))
+        say(*differing or ["all tools are as they were locked"])
         return DRIFT if differing else failed
-    asks = sys.stdin.isatty() and sys.stderr.isatty()
+    asks = attended()
     if not (asks or options.trust or begun.env.agent_host_trust):
         raise ConfigError("nobody is here to review the tools; --trust pins them as they are and says nothing of them")
     secrets = Secrets(begun.config.secrets)
@@ -175,7 +175,7 @@ def reviewed_of(begun: Begun, known: Mapping[Path, Lock], live: Live, asks: bool
     lock = known.get(live.config.lock)
     before = lock.of(live.config) if lock else None
     if lock and before and accepted(begun.config.home, lock) and not list(differences(lock, live)):
-        sys.stdout.write(f"{live.config.name}: as it was locked, {len(live.tools)} tools\n")
+        say(f"{live.config.name}: as it was locked, {len(live.tools)} tools")
         return None
     pins = of_lock(before, before.start == live.start) if before else Pins()
     rows: list[Row] = []
@@ -221,8 +221,4 @@ def put(begun: Begun, lock: Lock, reviewed: Mapping[str, Locked]) -> None:
             tell(f"{', '.join(sorted(untouched))} still to be reviewed: until then the lock does not count")
     finally:
         store.close()
-    sys.stdout.write(f"{safe(str(written.path))}: {', '.join(sorted(reviewed))} written\n")
-
-
-def tell(text: str) -> None:
-    sys.stderr.write(f"agent-host: {safe(text)}\n")
+    say(f"{written.path}: {', '.join(sorted(reviewed))} written")

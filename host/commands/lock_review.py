@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,8 +9,8 @@ from typing import Any, get_args
 from host.core.pins import Pin, definition, lines
 from host.core.proposals import propose
 from host.core.settings import ServerConfig, ToolSettings
-from host.core.text import safe
 from host.core.types import Effect, ToolSpec
+from host.frontends.plain import line_after, show
 
 EFFECTS: Mapping[str, Effect] = {word[0]: word for word in get_args(Effect)} | {word: word for word in get_args(Effect)}
 HELP = """\
@@ -56,8 +55,7 @@ def review(
     table(rows)
     show(*HELP.split("\n"))
     while True:
-        typed = answer(f"{config.name}> ")
-        words = typed.split()
+        words = line_after(f"{config.name}> ").split()
         if not words:
             return None
         if words == ["yes"]:
@@ -71,11 +69,9 @@ def review(
 
 
 def table(rows: Sequence[Row]) -> None:
-    width = max((len(safe(row.spec.remote_name)) for row in rows), default=0)
+    width = max((len(row.spec.remote_name) for row in rows), default=0)
     for row in rows:
-        show(
-            f"  {safe(row.spec.remote_name):{width}}  {row.effect:11}  {'open' if row.open else 'closed':6}  {row.why}"
-        )
+        show(f"  {row.spec.remote_name:{width}}  {row.effect:11}  {'open' if row.open else 'closed':6}  {row.why}")
         about = " ".join(row.spec.description.split())
         show(f"  {'':{width}}  {about[:300]}{'…' if len(about) > 300 else ''}")
     if not rows:
@@ -94,17 +90,3 @@ def _correct(row: Row, words: Sequence[str]) -> None:
 
 def _named(rows: Sequence[Row], name: str) -> Row | None:
     return next((row for row in rows if row.spec.remote_name == name), None)
-
-
-def answer(question: str) -> str:
-    """A line typed after the question stood there; an end of input leaves everything as it is."""
-    import termios
-
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip()
-
-
-def show(*texts: str) -> None:
-    sys.stderr.write("".join(f"{safe(text)}\n" for text in texts))

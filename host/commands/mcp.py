@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,8 @@ from host.config import ConfigFile, Environment, environment, merge, read_files
 from host.config.problems import nearest
 from host.consent import consented, start_lines, starts
 from host.core.settings import ServerConfig
-from host.core.text import Secrets, safe, safe_json
+from host.core.text import Secrets
+from host.frontends.plain import put_json, say
 from host.servers.probe import machine
 from host.servers.sandbox import in_force
 
@@ -57,7 +56,7 @@ def one_name(options: argparse.Namespace, more: str) -> str:
 
 def unknown(name: str, known: Any, files: list[Path]) -> str:
     where = ", ".join(map(str, files)) or "no servers.toml; agent-host mcp add makes one"
-    return f"no server {safe(name)}{nearest(name, known)} (read: {where})"
+    return f"no server {name}{nearest(name, known)} (read: {where})"
 
 
 def row(file: ConfigFile, server: ServerConfig, env: Environment, options: argparse.Namespace) -> dict[str, Any]:
@@ -111,14 +110,14 @@ def _list(options: argparse.Namespace, rows: list[dict[str, Any]], secrets: Secr
     if as_json(options):
         put_json(rows, secrets)
     elif not rows:
-        sys.stdout.write("no servers yet; agent-host mcp add NAME -- CMD ARGS… adds one\n")
+        say("no servers yet; agent-host mcp add NAME -- CMD ARGS… adds one")
     else:
         for each in rows:
             state = STATES[each["consent"]] if each["enabled"] else "off"
             what = each["url"] or " ".join(each["command"])
             held = each["sandbox"] or "–"
-            text = f"{each['name']:24}  {each['kind']:5}  {state:22}  {held:10}  {safe(secrets.clean(what))}"
-            sys.stdout.write(f"{text}  ({each['origin']}: {safe(each['file'])})\n")
+            text = f"{each['name']:24}  {each['kind']:5}  {state:22}  {held:10}  {secrets.clean(what)}"
+            say(f"{text}  ({each['origin']}: {each['file']})")
     return 0
 
 
@@ -131,22 +130,16 @@ def _get(options: argparse.Namespace, found: dict[str, Any], file: ConfigFile, s
         start_lines(start)[:-1] if start else [f"Server {found['name']} is off: agent-host mcp enable {found['name']}"]
     )
     lines.append(f"  state     {STATES[found['consent']] if found['enabled'] else 'off'}")
-    lines.append(f"  stands    {safe(found['file'])}:{found['line']} ({found['origin']})")
+    lines.append(f"  stands    {found['file']}:{found['line']} ({found['origin']})")
     lines += [f"  sandbox   {found['sandbox']}"] if found["sandbox"] else []
-    lines.append(f"  profiles  {', '.join(map(safe, found['profiles'])) or 'none'}")
+    lines.append(f"  profiles  {', '.join(found['profiles']) or 'none'}")
     lines.append(f"  waits     {found['startup_timeout_sec']:g} s to start, {found['tool_timeout_sec']:g} s for a call")
     for tool, said in found["tools"].items():
         how = {True: "open", False: "closed"}.get(said["open"], "open or not is unconfirmed")
-        lines.append(f"  tool      {safe(tool)}: {said['effect'] or 'effect unconfirmed'}, {how}")
-    sys.stdout.write(secrets.clean("\n".join(lines)) + "\n")
+        lines.append(f"  tool      {tool}: {said['effect'] or 'effect unconfirmed'}, {how}")
+    say(*map(secrets.clean, lines))
     return 0
 
 
 def as_json(options: argparse.Namespace) -> bool:
     return bool(options.json) or options.output_format == "json"
-
-
-def put_json(value: Any, secrets: Secrets) -> None:
-    """One JSON value on stdout, without secrets."""
-    body = secrets.clean_bytes(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    sys.stdout.write(safe_json(body.decode("utf-8", "replace")) + "\n")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from host.commands.mcp_edit import yes
 from host.core import events as ev
 from host.core.schema import arguments_problem
-from host.core.text import safe
+from host.frontends.plain import line_after, show, yes
 
 
 def answer(asked: ev.Asked) -> ev.Answer:
@@ -20,15 +18,13 @@ def answer(asked: ev.Asked) -> ev.Answer:
             how = f"{asked.effect}, {'open' if asked.open else 'closed'}; {asked.reason}"
             arguments = json.dumps(asked.arguments, indent=2)
             show(f"{asked.server} is to run {asked.remote_name} ({how}) with", *arguments.split("\n"))
-            return ev.Answer("accept" if yes("Run it?") else "decline", asked.request_id)
+            return ev.Answer("accept" if yes("Run it? [y/N] ") else "decline", asked.request_id)
         case "url":
             show(f"{asked.server} wants you to open an address: {asked.message or ''}", f"  {asked.url}")
-            return ev.Answer("accept" if yes("Did you open it?") else "decline", asked.request_id)
+            return ev.Answer("accept" if yes("Did you open it? [y/N] ") else "decline", asked.request_id)
         case "sign_in":
             show(f"{asked.server} wants you to {asked.message or 'sign in'}:", f"  {asked.url}")
-            sys.stderr.write("Press Enter when you have, or paste the address it ended at; n declines: ")
-            sys.stderr.flush()
-            line = sys.stdin.readline()
+            line = line_after("Press Enter when you have, or paste the address it ended at; n declines: ", fresh=False)
             if not line or line.strip().lower() in ("n", "no"):
                 return ev.Answer("decline", asked.request_id)
             return ev.Answer("accept", asked.request_id, content={"address": line.strip()} if line.strip() else None)
@@ -42,15 +38,14 @@ def form(asked: ev.Asked) -> dict[str, Any] | None:
     """A form, a line for each field; None where it was not filled in."""
     schema = asked.schema or {}
     show(f"{asked.server} asks: {asked.message or ''}")
-    if not yes("Answer it?"):
+    if not yes("Answer it? [y/N] "):
         return None
     content: dict[str, Any] = {}
     for name, field in (schema.get("properties") or {}).items():
         choices = field.get("enum") or ""
         default = field.get("default")
-        sys.stderr.write(safe(f"{field.get('title') or name} ({field.get('type')}) {choices} [{default or ''}]: "))
-        sys.stderr.flush()
-        typed = sys.stdin.readline().strip()
+        question = f"{field.get('title') or name} ({field.get('type')}) {choices} [{default or ''}]: "
+        typed = line_after(question, fresh=False).strip()
         if typed or default is not None:
             content[name] = value_of(typed, field) if typed else default
     if problem := arguments_problem(schema, content):
@@ -67,7 +62,3 @@ def value_of(typed: str, field: Mapping[str, Any]) -> Any:
         return json.loads(typed)
     except ValueError:
         return typed
-
-
-def show(*lines: str) -> None:
-    sys.stderr.write("".join(f"{safe(line)}\n" for line in lines))

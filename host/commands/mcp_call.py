@@ -28,11 +28,11 @@ from host.core import events as ev
 from host.core.catalog import exposed_name
 from host.core.errors import ConfigError, HostError
 from host.core.settings import ModelProfile
-from host.core.text import safe, safe_json
 from host.core.types import ToolCall
 from host.engine.host import RunOptions
 from host.frontends.handle import Door, Handle
 from host.frontends.headless import Outcome
+from host.frontends.plain import attended, put_bytes, put_json, put_words, tell
 from host.providers.base import OnDelta, Reply, Request
 
 FAILED, UNAVAILABLE = 1, 7
@@ -44,11 +44,10 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError(f"write: agent-host mcp {options.action} {WRITE[options.action]}")
     name, what = options.operands
     arguments = arguments_of(options)
-    attended = sys.stdin.isatty() and sys.stderr.isatty()
     begun = begin(options, terminal_ask(options), talks=False)
     chosen(begun, name)
     begun = only(begun, name, options.profile or "default")
-    given = replace(run_options(options, begun, attended), model=BY_HAND)
+    given = replace(run_options(options, begun, attended()), model=BY_HAND)
     if options.action == "prompt":
         return anyio.run(_run, begun, given, partial(_prompt, options, name, what, arguments))
     if options.action == "read":
@@ -154,9 +153,9 @@ async def _prompt(
     lines = [f"{message.get('role')}: {text}" for message in filled["messages"] for text in words([message["content"]])]
     outcome, _ = await turn(handle, "\n".join([f"mcp prompt {server} {name}", *lines]))
     if as_json(options):
-        sys.stdout.write(safe_json(json.dumps(filled, ensure_ascii=False)) + "\n")
+        put_json(filled)
     else:
-        put("\n".join(lines) + "\n")
+        put_words("\n".join(lines) + "\n")
     return exit_code(options, outcome, None)
 
 
@@ -173,7 +172,7 @@ async def turn(handle: Handle, said: str) -> tuple[Outcome, Finished | None]:
             continue
         event = item.event
         outcome.take(event)
-        if isinstance(event, ev.Asked) and sys.stdin.isatty() and sys.stderr.isatty():
+        if isinstance(event, ev.Asked) and attended():
             given = await to_thread.run_sync(answer, event, abandon_on_cancel=True)
             handle.submit(given)
         elif isinstance(event, ev.CallFinished):
@@ -209,17 +208,17 @@ def show(options: argparse.Namespace, session: str, event: ev.CallFinished, body
             "structured": body.get("structured"),
             "reason": event.reason,
         }
-        sys.stdout.write(safe_json(json.dumps(whole, ensure_ascii=False)) + "\n")
+        put_json(whole)
         return
     content = body.get("content") or []
     if not sys.stdout.isatty() and (data := only_bytes(content)) is not None:
-        sys.stdout.buffer.write(data)
+        put_bytes(data)
         return
     texts = list(words(content))
     if not texts and body.get("structured") is not None:
         texts = [json.dumps(body["structured"], indent=2, ensure_ascii=False)]
     if texts:
-        put("\n".join(texts) + "\n")
+        put_words("\n".join(texts) + "\n")
     if event.is_error and event.outcome in ("error", "unknown") and event.cause != "unknown_tool":
         tell(f"{event.outcome}: {event.reason or event.cause or 'the server says that it failed'}")
 
@@ -246,14 +245,3 @@ def words(content: list[Any]) -> Iterator[str]:
         else:
             size = len(inner.get("data") or inner.get("blob") or "") * 3 // 4
             yield f"[{block.get('type')} {inner.get('mimeType') or ''}, {size} bytes]"
-
-
-def put(text: str) -> None:
-    """To a terminal made safe, to a file or a pipe as it is."""
-    if sys.stdout.isatty():
-        text = safe(text, keep_newlines=True)
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-
-
-def tell(text: str) -> None:
-    sys.stderr.write(f"agent-host: {safe(text)}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from host.consent import start_lines, starts
 from host.core.errors import ConfigError
 from host.core.packages import Package, package_of
 from host.core.settings import Origin
-from host.core.text import safe
+from host.frontends.plain import attended, say, show, tell, yes
 
 SECRET = re.compile(r"(?i)(^|_|-)(api_?-?key|key|token|secret|password|passwd|credentials?|authorization)(_|-|$)")
 
@@ -45,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
     draft = Draft.of(path, text, applying(options, env), env)
     refuse(draft, f"{name} stays as it is")
     draft.put()
-    sys.stdout.write(f"{safe(name)} {done} {safe(str(path))}\n")
+    say(f"{name} {done} {path}")
     return 0
 
 
@@ -163,9 +162,9 @@ def write_entry(
         on = replace(draft.file.servers[name], enabled=True)
         (start,) = starts(replace(draft.file, servers={name: on}))
         shown = start_lines(start)[:-1]
-        shown += [f"  note      {safe(note)}" for note in literal_secrets(entry)]
+        shown += [f"  note      {note}" for note in literal_secrets(entry)]
         first = f"Fetch {package.name} from {package.registry}, and write" if package else "Write"
-        if not agreed(options, "\n".join(shown), f"{first} {name} into {safe(str(path))}?"):
+        if not agreed(options, shown, f"{first} {name} into {path}?"):
             tell(f"{name} was not added")
             return False
         if package:
@@ -174,7 +173,7 @@ def write_entry(
         draft.put()
     finally:
         draft.drop()
-    sys.stdout.write(f"added {name} to {safe(str(path))}\n")
+    say(f"added {name} to {path}")
     return True
 
 
@@ -197,29 +196,14 @@ def refuse(draft: Draft, what: str) -> None:
         raise ConfigError("\n".join([*draft.problems, what]))
 
 
-def agreed(options: argparse.Namespace, shown: str, question: str) -> bool:
+def agreed(options: argparse.Namespace, shown: Sequence[str], question: str) -> bool:
     """Show it all, then take --trust or a yes typed at the terminal. Raises ConfigError where nobody can say yes."""
-    sys.stderr.write(f"{shown}\n")
-    sys.stderr.flush()
+    show(*shown)
     if options.trust:
         return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not attended():
         raise ConfigError("nobody is here to say yes to this; look at it, then say --trust")
-    return yes(question)
-
-
-def yes(question: str) -> bool:
-    """Whether a yes was typed after the question stood there; anything else is no."""
-    import termios
-
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def tell(text: str) -> None:
-    sys.stderr.write(f"agent-host: {safe(text)}\n")
+    return yes(f"{question} [y/N] ")
 
 
 # --- what a person should look at twice

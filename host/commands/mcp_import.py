@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from host.arguments import UsageError
-from host.commands.mcp_edit import SECRET, is_here, target, tell, write_entry
+from host.commands.mcp_edit import SECRET, is_here, target, write_entry
 from host.config import environment
 from host.core.errors import ConfigError
+from host.frontends.plain import tell
 
 SAME = {"command", "args", "env", "env_vars", "cwd", "url", "headers", "bearer_token_env_var", "enabled", "required"}
 SAME |= {"startup_timeout_sec", "tool_timeout_sec", "enabled_tools", "disabled_tools", "default_tools_approval_mode"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from contextlib import closing
 from time import monotonic
 from typing import Any
@@ -12,13 +11,14 @@ from typing import Any
 import anyio
 
 from host.arguments import UsageError
-from host.commands.mcp import as_json, one_name, put_json, unknown
+from host.commands.mcp import as_json, one_name, unknown
 from host.commands.start import Begun, begin, facts, terminal_ask
 from host.core.errors import ConfigError, HostError
 from host.core.settings import ServerConfig
 from host.core.source import Eras, ServerStatus
-from host.core.text import Secrets, safe
+from host.core.text import Secrets
 from host.core.types import ToolSpec
+from host.frontends.plain import put_json, say, tell
 from host.servers.pool import Pool
 from host.store.host import HostStore
 
@@ -70,7 +70,7 @@ def main(options: argparse.Namespace) -> int:
     if as_json(options):
         put_json(found | {"wire": [parsed(frame) for frame in found["wire"]]}, secrets)
     else:
-        sys.stdout.write(as_text(found, secrets))
+        say(*map(secrets.clean, as_text(found)))
     return UNAVAILABLE if "connection" in found["errors"] else 0
 
 
@@ -78,7 +78,7 @@ def chosen(begun: Begun, name: str) -> ServerConfig:
     """A server that may be started. Raises UsageError or ConfigError."""
     for notice in begun.notices:
         if "consent" in notice:
-            sys.stderr.write(f"agent-host: {safe(notice)}\n")
+            tell(notice)
     server = begun.config.servers.get(name)
     if server is None:
         raise UsageError(unknown(name, begun.config.servers, list(begun.config.files)))
@@ -112,8 +112,8 @@ async def _inspected(server: ServerConfig, facts: dict[str, Any], eras: Eras, wi
             }
 
 
-def as_text(found: dict[str, Any], secrets: Secrets) -> str:
-    """The same for a person, with nothing in it that could steer a terminal."""
+def as_text(found: dict[str, Any]) -> list[str]:
+    """The same for a person, as lines."""
     says = found["server"]
     lines = [
         f"{found['name']}: {says['name'] or 'without a name'} {says['version'] or ''}".rstrip(),
@@ -128,7 +128,7 @@ def as_text(found: dict[str, Any], secrets: Secrets) -> str:
     lines += [f"quirk: {quirk}" for quirk in found["quirks"]]
     lines += [f"{frame['ms']:6} ms {ARROWS[frame['way']]} {frame['frame']}" for frame in found["wire"]]
     lines += [f"log: {line}" for line in found.get("log", [])[-20:]]
-    return "".join(f"{safe(secrets.clean(line))}\n" for line in lines)
+    return lines
 
 
 def _entry(item: dict[str, Any]) -> str:

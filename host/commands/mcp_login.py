@@ -17,7 +17,7 @@ from host.commands.start import begin, terminal_ask
 from host.core.errors import HostError
 from host.core.settings import ServerConfig
 from host.core.source import SignIn
-from host.core.text import safe
+from host.frontends.plain import say, show, tell
 from host.servers.login import login, logout
 
 UNAVAILABLE = 7
@@ -28,37 +28,34 @@ def main(options: argparse.Namespace) -> int:
     server = chosen(begun, one_name(options, ""))
     if options.action == "logout":
         told = "forgotten" if anyio.run(logout, server) else "nothing was kept"
-        sys.stdout.write(f"{server.name}: {told}\n")
+        say(f"{server.name}: {told}")
         return 0
     try:
         anyio.run(_login, server)
     except HostError as error:
-        sys.stderr.write(f"agent-host: {safe(str(error))}\n")
+        tell(str(error))
         return UNAVAILABLE
-    sys.stdout.write(f"{server.name}: signed in\n")
+    say(f"{server.name}: signed in")
     return 0
 
 
 async def _login(server: ServerConfig) -> None:
     shown: list[SignIn] = []
 
-    async def show(where: SignIn) -> None:
+    async def told(where: SignIn) -> None:
         shown.append(where)
-        await _show(where)
+        _show(where)
 
-    await login(server, show, lambda: _receive(shown))
+    await login(server, told, lambda: _receive(shown))
 
 
-async def _show(where: SignIn) -> None:
+def _show(where: SignIn) -> None:
     """Show the host and the whole address, which the sign-in has judged. Nothing is opened before it was seen."""
     opens = sees(os.environ, sys.platform) and sys.stdin.isatty()
-    rights = f"It asks for: {safe(where.scopes)}\n" if where.scopes else ""
-    sys.stderr.write(
-        f"Sign in at {safe(where.host)}:\n\n  {safe(where.url)}\n\n{rights}"
-        + ("Press Enter to open it here. " if opens else "")
-        + "If your browser is on another machine, paste the address it ends at and press Enter.\n"
-    )
-    sys.stderr.flush()
+    rights = [f"It asks for: {where.scopes}"] if where.scopes else []
+    elsewhere = "If your browser is on another machine, paste the address it ends at and press Enter."
+    how = f"Press Enter to open it here. {elsewhere}" if opens else elsewhere
+    show(f"Sign in at {where.host}:", "", f"  {where.url}", "", *rights, how)
 
 
 def sees(environ: Mapping[str, str], platform: str) -> bool:

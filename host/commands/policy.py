@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from host.core.pins import Pin, Pins, ahead, confirmed, spec_of
 from host.core.policy import Context, Decision, Rule, decide, judge
 from host.core.settings import Config, Profile, ServerConfig
 from host.core.state import State
-from host.core.text import safe, safe_json
 from host.core.types import Grant, ToolSpec
+from host.frontends.plain import put_json, say
 from host.frontends.view import granted_words
 from host.store.audit import load
 from host.store.grants import GrantFile
@@ -75,9 +74,9 @@ def _explain(options: argparse.Namespace) -> int:
         [(used, *_place(used, file, state.session))] if used else [],
     )
     if options.json or options.output_format == "json":
-        sys.stdout.write(safe_json(json.dumps(_as_json(spec, decision, found), ensure_ascii=False)) + "\n")
+        put_json(_as_json(spec, decision, found))
     else:
-        sys.stdout.write(_as_text(spec, decision, found))
+        say(*_as_text(spec, decision, found))
     return 0
 
 
@@ -115,8 +114,8 @@ def _test(options: argparse.Namespace) -> int:
     examples = sum(len(rule.match) + len(rule.not_match) for rule in rules)
     bare = [rule for rule in rules if rule.args and not (rule.match or rule.not_match)]
     for rule in bare:
-        sys.stdout.write(f"{rule.origin}: rule {rule.id} has conditions and no example\n")
-    sys.stdout.write(f"{len(rules)} rules, {examples} examples: all agree\n")
+        say(f"{rule.origin}: rule {rule.id} has conditions and no example")
+    say(f"{len(rules)} rules, {examples} examples: all agree")
     return 0
 
 
@@ -168,9 +167,9 @@ def _as_json(spec: ToolSpec, decision: Decision, found: Found) -> dict[str, Any]
     }
 
 
-def _as_text(spec: ToolSpec, decision: Decision, found: Found) -> str:
+def _as_text(spec: ToolSpec, decision: Decision, found: Found) -> list[str]:
     word = "confirmed" if spec.confirmed else "unconfirmed; its server's own hints may say more"
-    lines = [
+    return [
         f"{spec.server}.{spec.remote_name}: {decision.verdict.name.lower()}",
         f"  because   {decision.reason}",
         *(f"  rule      {rule.id} ({rule.origin})" for rule in found.strictest),
@@ -179,12 +178,16 @@ def _as_text(spec: ToolSpec, decision: Decision, found: Found) -> str:
             for rule, said in found.overruled
         ),
         *(
-            f"  grant     {grant.id}  {granted_line(grant)}\n  kept in   {kept}\n  take back {back}"
+            line
             for grant, kept, back in found.grants
+            for line in (
+                f"  grant     {grant.id}  {granted_line(grant)}",
+                f"  kept in   {kept}",
+                f"  take back {back}",
+            )
         ),
         f"  effect    {spec.effect}, {'open' if spec.open else 'closed'} ({word})",
     ]
-    return safe("\n".join(lines), keep_newlines=True) + "\n"
 
 
 def grants(options: argparse.Namespace) -> int:
@@ -195,10 +198,9 @@ def grants(options: argparse.Namespace) -> int:
             raise UsageError(f"no grant {id}; agent-host policy grants lists them")
     kept = file.read()
     if options.json or options.output_format == "json":
-        sys.stdout.write(safe_json(json.dumps([_grant_json(grant) for grant in kept], ensure_ascii=False)) + "\n")
+        put_json([_grant_json(grant) for grant in kept])
     elif not options.revoke:
-        lines = [f"{grant.id}  {granted_line(grant)}\n" for grant in kept]
-        sys.stdout.write("".join(lines) or f"no grants in {file.path}\n")
+        say(*[f"{grant.id}  {granted_line(grant)}" for grant in kept] or [f"no grants in {file.path}"])
     return 0
 
 
@@ -210,4 +212,4 @@ def granted_line(grant: Grant) -> str:
     """A grant in one line: which calls, for whom or where, since when."""
     where = f"in {grant.project}" if grant.scope == "project" else GRANTED_TO[grant.scope]
     since = f"  since {grant.at[:10]}" if grant.at else ""
-    return safe(f"{grant.server}.{grant.tool}  {granted_words(grant)}  {where}{since}")
+    return f"{grant.server}.{grant.tool}  {granted_words(grant)}  {where}{since}"

@@ -14,6 +14,7 @@ import anyio
 
 from host.arguments import UsageError
 from host.commands.start import Begun, begin, piped, terminal_ask
+from host.frontends.plain import tell
 
 PATIENCE = 0.25
 
@@ -24,8 +25,7 @@ def main(options: argparse.Namespace) -> int:
     if prompt is None and begun.resume is None and options.input_format == "text":
         raise UsageError("no prompt: give one, or - to read it from stdin")
     if options.verbose or options.output_format == "text":
-        for notice in begun.notices:
-            sys.stderr.write(f"agent-host: {notice}\n")
+        tell(*begun.notices)
     return anyio.run(_run, options, begun, prompt)
 
 
@@ -86,5 +86,5 @@ def _waiting_input() -> str:
         return ""
     if select.select([sys.stdin], [], [], PATIENCE)[0]:
         return piped()
-    sys.stderr.write("agent-host: nothing came on stdin, so it is not read; add - to wait for it\n")
+    tell("nothing came on stdin, so it is not read; add - to wait for it")
     return ""

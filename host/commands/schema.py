@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from host.config.sections import FileSection
 from host.core import events as ev
+from host.frontends.plain import put_words
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def main(options: argparse.Namespace) -> int:
-    sys.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")
+    put_words(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")
     return 0
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +11,9 @@ from host.arguments import UsageError
 from host.commands.start import must_exist
 from host.config import environment
 from host.core.errors import StoreError
-from host.core.text import safe, safe_json
+from host.core.text import safe
 from host.core.types import SessionRow
+from host.frontends.plain import put_json, put_words, say
 from host.store import audit
 from host.store.export import export_json, export_jsonl, export_markdown
 from host.store.host import HostStore
@@ -39,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
         if options.action == "export":
             write(EXPORTS[options.format](recorded), options.output)
         else:
-            write(safe(export_markdown(recorded), keep_newlines=True), options.output)
+            write(export_markdown(recorded), options.output)
     return 0
 
 
@@ -50,16 +49,16 @@ def _list(home: Path, output: str) -> int:
     finally:
         store.close()
     if output == "text":
-        write("".join(f"{line(row)}\n" for row in rows) or "no sessions yet\n", None)
+        say(*map(line, rows) if rows else ["no sessions yet"])
     else:
-        write(safe_json(json.dumps([asdict(row) for row in rows], ensure_ascii=False)) + "\n", None)
+        put_json([asdict(row) for row in rows])
     return 0
 
 
 def line(row: SessionRow) -> str:
     """A session as a line to choose from."""
     at = row.at[:16].replace("T", " ")
-    return f"{safe(row.id)}  {safe(at)}  {row.state:11}  {safe(row.profile, 20):20}  {safe(row.title, 60)}".rstrip()
+    return f"{row.id}  {at}  {row.state:11}  {safe(row.profile, 20):20}  {safe(row.title, 60)}".rstrip()
 
 
 def _delete(home: Path, ids: Sequence[str]) -> int:
@@ -68,7 +67,7 @@ def _delete(home: Path, ids: Sequence[str]) -> int:
         for id in ids:
             delete_log(home, id)
             store.forget(id)
-            sys.stdout.write(f"deleted {id}\n")
+            say(f"deleted {id}")
     finally:
         store.close()
     return 0
@@ -87,9 +86,10 @@ def latest(home: Path) -> str:
 
 
 def write(text: str, output: Path | None) -> None:
-    """To a file only its owner can read, or to stdout."""
+    """To a file only its owner can read, or to stdout; made safe once more, which changes nothing that was."""
+    text = safe(text, keep_newlines=True)
     if output is None:
-        sys.stdout.write(text)
+        put_words(text)
         return
     try:
         output.touch(mode=0o600)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ from host.config.problems import nearest
 from host.consent import Ask, ask_in_terminal, settle
 from host.core.errors import ConfigError
 from host.core.settings import Config
+from host.frontends.plain import attended
 from host.share import base_prompt
 from host.store.files import Place
 from host.store.host import HostStore
@@ -93,8 +93,7 @@ def _started(options: argparse.Namespace, config: Config) -> Sequence[str]:
 
 def terminal_ask(options: argparse.Namespace) -> Ask | None:
     """How to ask for consent: in a terminal where there is one, else not at all."""
-    talks = options.input_format == "text" and sys.stdin.isatty() and sys.stderr.isatty()
-    return ask_in_terminal if talks else None
+    return ask_in_terminal if options.input_format == "text" and attended() else None
 
 
 def resumed(options: argparse.Namespace, home: Path) -> str | None:

@@ -10,7 +10,6 @@ from hashlib import sha256
 from host.consent import Ask, executable
 from host.core.errors import ConfigError
 from host.core.settings import Config, ServerConfig
-from host.core.text import safe
 from host.core.types import canonical
 from host.store.host import HostStore
 
@@ -42,12 +41,12 @@ def allowed(config: Config, trust: bool, ask: Ask | None, names: Sequence[str]) 
     finally:
         store.close()
     free = {server.name: replace(server, sandbox="off") for server in wanted}
-    told = [f"{', '.join(map(safe, free))}: outside any sandbox, with your rights ({why})"] if free else []
+    told = [f"{', '.join(free)}: outside any sandbox, with your rights ({why})"] if free else []
     return replace(config, servers={**config.servers, **free}), told
 
 
 def _asked(servers: Sequence[ServerConfig], why: str, ask: Ask | None) -> bool:
-    names = ", ".join(safe(server.name) for server in servers)
+    names = ", ".join(server.name for server in servers)
     if ask is None:
         first = servers[0]
         raise ConfigError(
@@ -56,9 +55,11 @@ def _asked(servers: Sequence[ServerConfig], why: str, ask: Ask | None) -> bool:
             f"rights, or say --trust for this run (servers: {names})"
         )
     return ask(
-        f"No sandbox works on this machine: {why}.\n"
-        f"Without one these servers start WITH YOUR RIGHTS: they can read and change all your files.\n"
-        + "\n".join(f"  {safe(server.name)}: {safe(' '.join((server.command, *server.args)))}" for server in servers)
+        [
+            f"No sandbox works on this machine: {why}.",
+            "Without one these servers start WITH YOUR RIGHTS: they can read and change all your files.",
+            *(f"  {server.name}: {' '.join((server.command, *server.args))}" for server in servers),
+        ]
     )
 
 

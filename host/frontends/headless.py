@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, BinaryIO, Literal
 
 import anyio
 from anyio import to_thread
@@ -15,9 +15,9 @@ from anyio.abc import TaskGroup
 from host.core import events as ev
 from host.core.errors import HostError
 from host.core.source import ServerStatus
-from host.core.text import safe, safe_json
 from host.core.types import Text, ToolCall, Usage
 from host.frontends.handle import Door, FeedItem, Handle
+from host.frontends.plain import put_line, put_words, show
 
 Output = Literal["text", "json", "stream-json"]
 FAILED = {"auth": 4, "model": 7, "server": 7}
@@ -147,15 +147,14 @@ async def _once(handle: Handle, said: ev.Say | None, output: Output, fail_on_den
 
 def _report(outcome: Outcome, output: Output) -> None:
     if output == "json":
-        _write(_one_line(ev.dumps(outcome.as_json())))
+        put_line(ev.dumps(outcome.as_json()))
     elif output == "text":
         if outcome.answer:
-            shown = safe(outcome.answer, keep_newlines=True) if sys.stdout.isatty() else outcome.answer
-            _write(shown.encode("utf-8", "replace"))
+            put_words(f"{outcome.answer}\n")
         for denied in outcome.denials:
-            _tell(f"not run: {denied['tool']}: {denied['reason']} (would need {denied['would_allow']})")
+            show(f"not run: {denied['tool']}: {denied['reason']} (would need {denied['would_allow']})")
     if outcome.error:
-        _tell(f"{outcome.reason}: {outcome.error}")
+        show(f"{outcome.reason}: {outcome.error}")
 
 
 async def _converse(handle: Handle, said: ev.Say | None, output: Output, fail_on_denied: bool) -> int:
@@ -234,7 +233,7 @@ class _Talk:
         self.reject(rejected)
 
     def reject(self, rejected: ev.Rejected) -> None:
-        _write(_one_line(ev.live(self.handle.session, rejected)))
+        put_line(ev.live(self.handle.session, rejected))
 
     async def read_commands(self) -> None:
         async for line in _lines():
@@ -278,36 +277,20 @@ async def _lines() -> AsyncIterator[bytes]:
 async def _print_item(handle: Handle, item: FeedItem, output: Output) -> None:
     if isinstance(item, ServerStatus):
         if item.state == "failed":
-            _tell(f"server {item.server} failed: {item.detail}")
+            show(f"server {item.server} failed: {item.detail}")
         return
     if isinstance(item, ev.Recorded) and isinstance(item.event, ev.CatalogChanged):
         for tool, why in item.event.quarantined.items():
-            _tell(f"{item.event.server}: {tool} is set aside: {why}; agent-host lock reviews it")
+            show(f"{item.event.server}: {tool} is set aside: {why}; agent-host lock reviews it")
     if output != "stream-json":
         return
     elif not isinstance(item, ev.Recorded):
-        _write(_one_line(ev.live(handle.session, item)))
+        put_line(ev.live(handle.session, item))
     elif isinstance(item.event, ev.CallFinished) and item.event.outline is not None:
         stored = await handle.ask("result", seq=item.seq)
-        await to_thread.run_sync(lambda: _write(_one_line(ev.envelope(item, stored))))
+        await to_thread.run_sync(lambda: put_line(ev.envelope(item, stored)))
     else:
-        _write(_one_line(ev.envelope(item)))
-
-
-def _one_line(line: bytes) -> bytes:
-    """What stands in a string may neither end a line, as many a reader sees it, nor steer a terminal."""
-    return safe_json(line.decode()).encode()
-
-
-def _tell(text: str) -> None:
-    """A line for a person, who may sit at a terminal: what servers and models wrote must not steer it."""
-    sys.stderr.write(safe(text) + "\n")
-
-
-def _write(line: bytes) -> None:
-    """One line on stdout, whole and at once. A reader that went away ends the process quietly."""
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+        put_line(ev.envelope(item))
 
 
 async def batch(
@@ -315,7 +298,7 @@ async def batch(
     lines: Iterable[Mapping[str, Any]],
     *,
     concurrency: int,
-    out: TextIO,
+    out: BinaryIO | None,
     profile: str | None = None,
     on_done: Callable[[int], None] = lambda count: None,
 ) -> int:
@@ -330,8 +313,7 @@ async def batch(
                 outcome = await _line(door, line, profile)
             except Exception as error:  # whatever it is, the other lines go on
                 outcome = Outcome(None, reason="failed", error=str(error) or type(error).__name__)
-        out.write(ev.dumps({"id": line.get("id")} | outcome.as_json()).decode() + "\n")
-        out.flush()
+        put_line(ev.dumps({"id": line.get("id")} | outcome.as_json()), out)
         ended.append(outcome.reason != "failed")
         on_done(len(ended))
 

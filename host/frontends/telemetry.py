@@ -3,7 +3,6 @@ what a collector does not take in time is counted and given up."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from host.core.events import Recorded
 from host.core.settings import Collector
 from host.core.spans import Span, Spans, otlp
 from host.frontends.handle import Handle
+from host.frontends.plain import tell
 
 WAITING, BATCH, GATHER, PATIENCE, FAREWELL = 2048, 256, 1.0, 10.0, 3.0
 TRIES, PAUSE, AGAIN = 3, 0.5, (429, 502, 503, 504)
@@ -41,7 +41,7 @@ async def telemetry(collector: Collector) -> AsyncIterator[Callable[[Handle], No
         tasks.cancel_scope.deadline = anyio.current_time() + FAREWELL
     if exporter.lost or exporter.unsent:
         count = exporter.lost + exporter.unsent
-        sys.stderr.write(f"agent-host: {count} spans did not reach {collector.place}: {exporter.why}\n")
+        tell(f"{count} spans did not reach {collector.place}: {exporter.why}")
 
 
 @dataclass(slots=True)

@@ -102,7 +102,7 @@ def test_what_is_shown_is_whole_and_cannot_steer_a_terminal(tmp_path, home):
         '[mcp_servers.crm]\ncommand = "sh"\nargs = ["-c", "\\u001b[2K\\rls \\u202e \\u007f а ' + "x" * 5000 + '"]\n'
         'env = { "A\\u001b[2J" = "" }\n[[rules]]\nserver = "crm"\ntool = "\\u001b[1A"\nverdict = "allow"\n',
     )
-    text = describe(file, starts(file))
+    text = "\n".join(describe(file, starts(file)))
     assert all(line.isascii() and line.isprintable() for line in text.split("\n"))
     assert "x" * 5000 in text
     assert '["sh", "-c", "\\u001b[2K\\rls \\u202e \\u007f \\u0430 ' in text

@@ -34,7 +34,7 @@ def test_address_headers_and_token_are_read_and_the_token_is_a_secret(tmp_path, 
 
 def test_consent_shows_the_whole_address_and_the_names_of_headers_and_no_value(tmp_path, monkeypatch):
     file, _ = read(tmp_path, monkeypatch)
-    text = describe(file, starts(file))
+    text = "\n".join(describe(file, starts(file)))
     assert "at        https://xn--mnchen-3ya.example/mcp\n" in text
     assert "sends     the headers Authorization, X-Team, X-User\n" in text
     assert "reads     WEB_TOKEN from your environment\n" in text
