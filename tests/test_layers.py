@@ -14,6 +14,7 @@ FLOORS = {
 }
 OUTER = {
     "textual": "frontends/tui",
+    "rich": "frontends/tui",
     "mcp": "servers",
     "mcp_types": "servers",
     "openai": "providers",
@@ -95,6 +96,32 @@ def test_only_one_door_writes_to_stdout_and_stderr():
         for line in writes(ast.parse(path.read_text()))
     ]
     assert wrong == []
+
+
+def test_only_one_module_makes_cells_of_text():
+    """Behind it nothing is markup, hides or steers. Widgets that take any text stand in two modules of their own."""
+    makers = {
+        "textual.content": {"frontends/tui/cells.py"},
+        "textual.visual": set(),
+        "textual.markup": set(),
+        "textual.widgets": {"frontends/tui/fields.py", "frontends/tui/drawn.py"},
+        "rich": {"frontends/tui/fields.py", "frontends/tui/app.py"},
+    }
+    wrong = [
+        f"{name} imports {imported}"
+        for _, name, found in rooms()
+        for imported in found
+        for maker, homes in makers.items()
+        if f"{imported}.".startswith(f"{maker}.") and name not in homes
+    ]
+    titles = [
+        f"{name}:{node.lineno} sets {node.attr}"
+        for path, name, _ in rooms()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if node.attr in ("border_title", "border_subtitle", "tooltip") and name != "frontends/tui/question.py"
+    ]
+    assert wrong + titles == []
 
 
 def writes(tree: ast.AST) -> list[int]:

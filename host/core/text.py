@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 # Invisible, though a character by its class: joiner, fillers, vowel carriers and selectors. One selector of
 # presentation behind a sign is how emoji are written; more of them in a row carry hidden data.
@@ -37,6 +37,11 @@ def safe(text: str, limit: int | None = None, keep_newlines: bool = False) -> st
     return text
 
 
+def safe_in_place(text: str) -> str:
+    """As many characters as the text has, each that `safe` would name a `␣`: for a field in which a cursor moves."""
+    return "\t".join(_shown(part, lambda character: "␣") for part in text.split("\t"))
+
+
 def safe_json(text: str) -> str:
     """JSON that says the same with each character that `safe` would name written as an escape."""
     for character in {c for c in set(text) if not c.isprintable()} - _BLANKS - {"\n", "\t"}:
@@ -48,14 +53,14 @@ def _escape(character: str) -> str:
     return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
 
 
-def _shown(text: str) -> str:
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() or c in _BLANKS else _named(c) for c in text)
-    return text if text.isascii() else _HIDDEN.sub(lambda found: _named(found[0]), text)
-
-
 def _named(character: str) -> str:
     return f"␣U+{ord(character):04X}"
+
+
+def _shown(text: str, named: Callable[[str], str] = _named) -> str:
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in _BLANKS else named(c) for c in text)
+    return text if text.isascii() else _HIDDEN.sub(lambda found: named(found[0]), text)
 
 
 class Secrets:

@@ -26,6 +26,14 @@ def test_no_control_bidi_zero_width_or_tag_character_gets_through(text, limit, k
     shown.encode()
 
 
+@given(text=ANY, limit=st.none() | st.integers(1, 30), keep=st.booleans())
+def test_what_was_made_safe_stays_as_it_is(text, limit, keep):
+    shown = safe(text, limit, keep)
+    assert safe(shown, limit, keep) == safe(shown, None, keep) == shown
+    line = safe_json(json.dumps(text, ensure_ascii=False))
+    assert safe(line) == safe_json(line) == line
+
+
 @given(text=st.text(st.sampled_from("aZ9 äß語😀~`<[{\u00a0\u3000")))
 def test_plain_words_of_any_language_stay_as_they_are(text):
     assert safe(text) == text == safe(text, len(text) or 1)

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.events import Paste
 
 from host.core.events import Answer, Asked
 from host.core.text import safe
+from host.frontends.tui.cells import BLANK, Line, Lines, joined
 from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.question import Clock, Keys, Panel, Submit
@@ -65,12 +65,12 @@ class Address(Panel):
     def on_mount(self) -> None:
         super().on_mount()
         verb = "wants you to sign in" if self.asked.about == "sign_in" else "wants you to open an address"
-        self.border_title = Content.assemble((safe(self.asked.server), "bold"), f" {verb} · the model does not see it")
+        self.entitle((self.asked.server, "bold"), f" {verb} · the model does not see it")
         self._hint()
 
-    def _lines_of(self, width: int) -> list[Content]:
+    def _lines_of(self, width: int) -> Lines:
         lines = wrapped(self.asked.message, width) if self.asked.message else []
-        lines += [Content(""), *address(self.url).fold(width), Content("")]
+        lines += [BLANK, *address(self.url).fold(width), BLANK]
         if warning := suspicion(self.url):
             lines += wrapped(f"⚠ {warning}", width, "bold $warning")
         return lines
@@ -118,11 +118,11 @@ class Address(Panel):
             self.send(Answer("cancel", self.asked.request_id))
 
 
-def address(url: str) -> Content:
+def address(url: str) -> Line:
     """The whole address, its host marked."""
-    shown, host = safe(url), safe(_host(url))
-    before, found, after = shown.partition(host) if host else (shown, "", "")
-    return Content.assemble((before, "$quiet"), (found, "bold underline $accent"), (after, "$quiet"))
+    host = _host(url)
+    before, found, after = url.partition(host) if host else (url, "", "")
+    return joined((before, "$quiet"), (found, "bold underline $accent"), (after, "$quiet"))
 
 
 def suspicion(url: str) -> str:
@@ -132,9 +132,9 @@ def suspicion(url: str) -> str:
     if scheme not in ("http", "https"):
         return f"this is no web address ({safe(scheme or 'no scheme', 20)}); it will not be opened"
     if "@" in netloc:
-        return f"what stands before the @ is not the host: this goes to {safe(host)}"
+        return f"what stands before the @ is not the host: this goes to {host}"
     if "xn--" in host or not host.isascii():
-        return f"the host name holds letters that may look like others: {safe(_ascii(host))}"
+        return f"the host name holds letters that may look like others: {_ascii(host)}"
     return "not encrypted (http)" if scheme == "http" and host not in ("127.0.0.1", "localhost", "[::1]") else ""
 
 

@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.theme import Theme
 from textual.worker import WorkerFailed
 
+from host.core.text import safe
 from host.frontends.handle import Door
 from host.frontends.tui.chat import Chat
 from host.frontends.tui.link import Link
@@ -101,6 +102,10 @@ class ChatApp(App[int]):
         refresh = getattr(self.screen, "refresh_page", None)
         if refresh is not None:
             refresh()
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Also what servers said may be in it: it is made safe, and never markup."""
+        super().notify(safe(message), **{**options, "markup": False})
 
     def _unsent(self, text: str) -> None:
         if not self.chat.prompt.text:

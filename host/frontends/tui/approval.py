@@ -14,17 +14,15 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input
 
 from host.core.events import Action, Answer, Asked, Interrupt
 from host.core.text import safe
+from host.frontends.tui.cells import BLANK, Lines, joined, styled
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.facts import facts, sent
 from host.frontends.tui.fields import LineField, TextField
 from host.frontends.tui.grant import Terms
-from host.frontends.tui.prose import BLANK
 from host.frontends.tui.question import Clock, Keys, Panel, Submit
 
 
@@ -84,9 +82,9 @@ class Approval(Panel):
     def on_mount(self) -> None:
         super().on_mount()
         asked = self.asked
-        name = safe(f"{asked.server}.{asked.remote_name}" if asked.remote_name else asked.server)
+        name = f"{asked.server}.{asked.remote_name}" if asked.remote_name else asked.server
         verb = "Approve? " if asked.about == "approval" else "Let the server ask the model? "
-        self.border_title = Content.assemble((verb, "$warning"), (name, "bold"))
+        self.entitle((verb, "$warning"), (name, "bold"))
         self.watch(self.room, "scroll_y", self._scrolled, init=False)
         self._review()
 
@@ -98,17 +96,17 @@ class Approval(Panel):
         super().on_resize()
         self.call_after_refresh(self._scrolled)
 
-    def _arguments(self, width: int) -> list[Content]:
+    def _arguments(self, width: int) -> Lines:
         """Its own arguments in full, then those of the calls that are asked together with it."""
         lines = sent(self.asked, width)
         self._own = len(lines)
         for number, other in enumerate(self.others, 1):
-            name = safe(f"{other.server}.{other.remote_name}")
+            name = f"{other.server}.{other.remote_name}"
             words = (f"── asked together, {number} of {len(self.others)}: ", "$quiet"), (name, "bold $warning")
-            lines += [BLANK, Content.assemble(*words), *facts(other, width), *sent(other, width)]
+            lines += [BLANK, joined(*words), *facts(other, width), *sent(other, width)]
         return lines
 
-    def _risk(self, width: int) -> list[Content]:
+    def _risk(self, width: int) -> Lines:
         return facts(self.asked, width)
 
     def beside(self, others: Sequence[Asked]) -> None:
@@ -133,7 +131,7 @@ class Approval(Panel):
         self.seen_all = self.seen_all or hidden <= 0
         whole = "▴ all lines shown" if self.text.size.height > self.room.size.height else ""
         below = f"▾ {hidden} more lines below · ↓ PgDn" if hidden > 0 else whole
-        self.more.show(lambda width: [Content.styled(below, "$warning")])
+        self.more.show(lambda width: [styled(below, "$warning")])
         self.more.display = bool(below) and self.room.display
         if self._face is None:
             self._hint()
@@ -243,7 +241,7 @@ class Approval(Panel):
         if self.has_focus:
             super().action_move(step)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: LineField.Submitted) -> None:
         event.stop()
         if self.armed:
             self.send(Answer("decline", self.asked.request_id, reason=event.value.strip() or None))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from textual.content import Content
 from textual.widget import Widget
 
-from host.core.text import safe
+from host.frontends.tui.cells import BLANK, Line, Lines, joined, styled
 from host.frontends.tui.draw import count, money, plural, wrapped
 from host.frontends.tui.link import Link
 from host.frontends.view import NoticeBlock
@@ -32,111 +31,112 @@ class Bar(Widget):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._ends = Content(""), Content("")
+        self._ends = BLANK, BLANK
 
-    def show(self, left: Content, right: Content) -> None:
+    def show(self, left: Line, right: Line) -> None:
         if (left, right) != self._ends:
             self._ends = left, right
             self.refresh()
 
-    def render(self) -> Content:
+    def render(self) -> Line:
         left, right = self._ends
         room = max(self.content_size.width - right.cell_length - 1, 0)
-        return Content.assemble(left.truncate(room, ellipsis=True, pad=True), " ", right)
+        return joined(left.truncate(room, ellipsis=True, pad=True), " ", right)
 
 
-def header(link: Link, title: str) -> tuple[Content, Content]:
+def header(link: Link, title: str) -> tuple[Line, Line]:
     """Profile and session on the left, mode and servers on the right."""
     state = link.view.state
-    name = safe(state.profile or link.profile or title, 40)
+    name = styled(state.profile or link.profile or title, "bold", 40)
     session = link.handle.session if link.handle else ""
-    left = Content.assemble(("◆ ", "bold $primary"), (name, "bold"))
+    left = joined(("◆ ", "bold $primary"), name)
     if session:
-        left = Content.assemble(left, (f" · session {safe(session, 18)}", "$quiet"))
-    return left, Content.assemble(mode(state.mode), "   ", servers(link))
+        left = joined(left, (" · session ", "$quiet"), styled(session, "$quiet", 18))
+    return left, joined(mode(state.mode), "   ", servers(link))
 
 
-def mode(name: str) -> Content:
+def mode(name: str) -> Line:
     glyph, style = MODES.get(name, ("◆", "$accent"))
-    return Content.styled(f"{glyph} {safe(name)}", style)
+    return styled(f"{glyph} {name}", style)
 
 
-def servers(link: Link) -> Content:
+def servers(link: Link) -> Line:
     """How many servers are ready, and whether one failed or set tools aside."""
     known = [status for status in link.view.servers.values() if status.state != "disabled"]
     if not known:
-        return Content.styled("no servers", "$quiet")
+        return styled("no servers", "$quiet")
     failed = sum(status.state == "failed" for status in known)
     aside = sum(bool(status.quarantined) for status in known)
     ready = link.view.ready
     style, glyph = ("$success", "●") if ready == len(known) else ("$error", "✗") if failed else ("$primary", "◐")
     words = f"{glyph} {ready}/{len(known)} servers"
-    return Content.assemble((words, style), (f" ⚠ {aside} changed", "$warning") if aside else "")
+    return joined((words, style), (f" ⚠ {aside} changed", "$warning") if aside else "")
 
 
-def status(link: Link, reviewing: bool) -> tuple[Content, Content]:
+def status(link: Link, reviewing: bool) -> tuple[Line, Line]:
     """What goes on and what it cost on the left, the keys that matter now on the right."""
     view = link.view
     state = view.state
     waiting = len(link.questions)
     if waiting:
-        now = Content.styled(f"⚑ {plural(waiting, 'question')} for you", "bold $warning")
+        now = styled(f"⚑ {plural(waiting, 'question')} for you", "bold $warning")
     elif link.busy:
-        now = Content.styled("◐ working", "$primary")
+        now = styled("◐ working", "$primary")
     elif link.ended:
-        now = Content.styled("■ ended", "$warning")
+        now = styled("■ ended", "$warning")
     elif not link.opened:
-        now = Content.styled("◐ opening", "$primary")
+        now = styled("◐ opening", "$primary")
     else:
-        now = Content.styled("○ ready", "$quiet")
-    facts = [safe(state.model, 30)] if state.model else []
-    facts += [f"{count(view.context)} context"] if view.context else []
+        now = styled("○ ready", "$quiet")
+    facts = [f"{count(view.context)} context"] if view.context else []
     facts += [money(state.usage.usd)] if state.usage.usd else []
     facts += [plural(view.tools, "tool")] if view.tools else []
-    left = Content.assemble(now, ("".join(f" · {fact}" for fact in facts), "$quiet"))
+    model = joined((" · ", "$quiet"), styled(state.model, "$quiet", 30)) if state.model else BLANK
+    left = joined(now, model, ("".join(f" · {fact}" for fact in facts), "$quiet"))
     if waiting and not reviewing:
-        hint = Content.styled("F5 to review", "bold $warning")
+        hint = styled("F5 to review", "bold $warning")
     elif reviewing:
-        hint = Content.styled("F5 back to the prompt", "$quiet")
+        hint = styled("F5 back to the prompt", "$quiet")
     elif link.busy:
-        hint = Content.styled("esc stops · enter queues · F1 help", "$quiet")
+        hint = styled("esc stops · enter queues · F1 help", "$quiet")
     else:
-        hint = Content.styled("F1 help", "$quiet")
+        hint = styled("F1 help", "$quiet")
     return left, hint
 
 
-def queued(link: Link, width: int) -> list[Content]:
+def queued(link: Link, width: int) -> Lines:
     """The prompts that wait for the turn to end."""
     why = "sent when the turn ends" if link.opened else "sent when the session is open"
-    lines = [Content.styled(f"queued ({len(link.queue)}) · {why} · ↑ edits the last", "$quiet")]
+    lines = [styled(f"queued ({len(link.queue)}) · {why} · ↑ edits the last", "$quiet")]
     for text in link.queue[-3:]:
-        lines.append(Content.assemble(("┃ ", "$primary"), safe(text)).truncate(width, ellipsis=True))
+        lines.append(joined(("┃ ", "$primary"), text).truncate(width, ellipsis=True))
     return lines
 
 
-def welcome(link: Link, title: str, width: int) -> list[Content]:
+def welcome(link: Link, title: str, width: int) -> Lines:
     """An empty session: what it is made of, and the keys to begin with."""
     state = link.view.state
-    lines = [Content.assemble(("◆ ", "bold $primary"), (safe(title), "bold")), Content("")]
+    lines = [joined(("◆ ", "bold $primary"), (title, "bold")), BLANK]
     if state.model:
-        lines.append(Content.assemble(("model    ", "$quiet"), safe(state.model, 60)))
+        lines.append(joined(("model    ", "$quiet"), styled(state.model, limit=60)))
     if state.profile:
-        lines.append(Content.assemble(("profile  ", "$quiet"), safe(state.profile, 60)))
+        lines.append(joined(("profile  ", "$quiet"), styled(state.profile, limit=60)))
     for number, one in enumerate(link.view.servers.values()):
         glyph, style = STATES[one.state]
-        told = plural(one.tools, "tool") if one.state == "ready" else safe(one.detail)
+        told = plural(one.tools, "tool") if one.state == "ready" else one.detail
         head = "servers  " if number == 0 else " " * 9
         lines.append(
-            Content.assemble(
+            joined(
                 (head, "$quiet"),
                 (f"{glyph} ", style),
-                f"{safe(one.server, 24):<16} ",
+                styled(f"{one.server:<16}", limit=24),
+                " ",
                 (f"{one.state:<11}{told}", "$quiet"),
             )
         )
     for block in link.view.blocks.values():
         if isinstance(block, NoticeBlock):
-            lines += [Content(""), *wrapped(block.text, width, "$error" if block.tone == "error" else "$warning")]
+            lines += [BLANK, *wrapped(block.text, width, "$error" if block.tone == "error" else "$warning")]
     hints = "Enter sends   / commands   F1 keys   F2 servers   Ctrl+S sessions   Shift+Tab mode"
-    lines += [Content(""), Content.styled(hints, "$quiet")]
+    lines += [BLANK, styled(hints, "$quiet")]
     return [line.truncate(width, ellipsis=True) for line in lines]

@@ -7,11 +7,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 
 from host.core.events import Accept
 from host.core.pins import Drift, difference
-from host.core.text import safe
+from host.frontends.tui.cells import BLANK, Lines, styled
 from host.frontends.tui.draw import plural, wrapped
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.link import Link
@@ -56,15 +55,15 @@ class Changes(Page):
         self.room.scroll_home(animate=False)
         self.told.redraw()
 
-    def lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> Lines:
         if not self.drifts:
-            return [Content.styled("every tool is as it was accepted", "$quiet")]
+            return [styled("every tool is as it was accepted", "$quiet")]
         drift = self.drifts[self.at]
         lines = [
-            Content.styled(f"{self.at + 1} of {plural(len(self.drifts), 'tool')}", "$quiet"),
-            Content.styled(safe(f"{drift.server}.{drift.tool}"), "bold"),
+            styled(f"{self.at + 1} of {plural(len(self.drifts), 'tool')}", "$quiet"),
+            styled(f"{drift.server}.{drift.tool}", "bold"),
             *wrapped(f"{drift.why}. It is not offered and not run. What stands below is its server's own word.", width),
-            Content(""),
+            BLANK,
         ]
         for line in difference(drift.before, drift.now):
             lines += wrapped(line, width, STYLES.get(line[:1], ""))
@@ -79,9 +78,9 @@ class Changes(Page):
         if not self.drifts:
             return
         if self.room.scroll_y < self.room.max_scroll_y:
-            self.app.notify("scroll to its end first", timeout=2, markup=False)
+            self.app.notify("scroll to its end first", timeout=2)
             return
         drift = self.drifts[self.at]
         if reason := self.link.submit(Accept(drift.server, drift.tool, drift.digest)):
-            self.app.notify(reason, severity="warning", markup=False)
+            self.app.notify(reason, severity="warning")
         await self._look()

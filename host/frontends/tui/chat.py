@@ -232,7 +232,7 @@ class Chat(Screen[None]):
         command = find(name)
         assert command is not None
         if not command.during_turn and self.link.busy:
-            self.app.notify(f"/{name} waits until the turn has ended; Esc stops it", severity="warning", markup=False)
+            self.app.notify(f"/{name} waits until the turn has ended; Esc stops it", severity="warning")
             return
         match name:
             case "new":
@@ -324,7 +324,7 @@ class Chat(Screen[None]):
 
     def _toggle_review(self) -> None:
         if self.panel is None:
-            self.app.notify("nothing waits for an answer", timeout=2, markup=False)
+            self.app.notify("nothing waits for an answer", timeout=2)
         elif self.panel.has_focus_within:
             self.panel.left = True
             self.prompt.focus()
@@ -338,7 +338,7 @@ class Chat(Screen[None]):
         elif self.link.stop_reading():
             pass
         elif self.link.busy and (reason := self.link.submit(ev.Interrupt())):
-            self.app.notify(reason, markup=False)
+            self.app.notify(reason)
 
     def _cards(self, key: str) -> None:
         """Alt+Up edits the queue where there is one; else these keys walk the cards."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 
-from host.core.text import safe
+from host.frontends.tui.cells import Lines, joined
 from host.frontends.tui.drawn import Drawn, flow
 
 
@@ -32,13 +31,13 @@ class Choice(Drawn, can_focus=True):
     def value(self) -> list[Any]:
         return [value for (value, _), marked in zip(self.choices, self.marked, strict=True) if marked]
 
-    def _draw(self, width: int) -> list[Content]:
+    def _draw(self, width: int) -> Lines:
         marks = ("[ ]", "[x]") if self.many else ("( )", "(•)")
         parts = []
         for number, ((_, title), marked) in enumerate(zip(self.choices, self.marked, strict=True)):
             here = self.has_focus and number == self.place
             style = "reverse" if here else "bold" if marked else ""
-            part = Content.assemble((marks[marked], "$accent" if marked else "$quiet"), " ", (safe(title), style))
+            part = joined((marks[marked], "$accent" if marked else "$quiet"), " ", (title, style))
             parts.append(part.truncate(width, ellipsis=True))
         return flow(parts, width)
 

@@ -1,4 +1,4 @@
-"""Blocks as Content: pure functions of a block and a width. Every text from outside passes `safe`, none is markup."""
+"""Blocks as lines: pure functions of a block and a width."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from textual.content import Content
-
 from host.core.text import safe
-from host.frontends.tui.prose import BLANK, Lines, hang, prose
+from host.frontends.tui.cells import BLANK, Line, Lines, joined, paragraphs, styled
+from host.frontends.tui.prose import hang, prose
 from host.frontends.view import STAGES, Beside, Block, CallCard, ModelBlock, NoticeBlock, Stage, TurnBlock, UserBlock
 
 GUTTER = 12
@@ -58,17 +57,14 @@ def beside(one: Beside) -> str:
     return " · ".join(text for text in (f"{what.kind} {what.name}{given}", what.server, one.size) if text)
 
 
-def gutter(glyph: str, word: str, style: str) -> Content:
+def gutter(glyph: str, word: str, style: str) -> Line:
     """The column on the left: glyph and word of a state or a speaker."""
-    return Content.assemble(" ", (f"{glyph} {word}".ljust(GUTTER - 1)[: GUTTER - 1], style))
+    return joined(" ", (f"{glyph} {word}".ljust(GUTTER - 1)[: GUTTER - 1], style))
 
 
 def wrapped(text: str, width: int, style: str = "") -> Lines:
-    """Plain text, made safe, its own line breaks kept."""
-    lines: Lines = []
-    for line in safe(text.expandtabs(4), keep_newlines=True).split("\n"):
-        lines += Content.styled(line, style).wrap(max(width, 8))
-    return lines
+    """Plain text, its own line breaks kept."""
+    return [part for line in paragraphs(text, style) for part in line.wrap(max(width, 8))]
 
 
 def said(block: ModelBlock, width: int) -> Lines:
@@ -76,15 +72,15 @@ def said(block: ModelBlock, width: int) -> Lines:
     lines = prose(block.text, width)
     if block.streaming:
         if block.drafting:
-            return [*lines, Content.styled(f"… writing a tool call, {block.drafting} characters", "$quiet")]
-        return [*lines[:-1], (lines[-1] if lines else BLANK) + Content.styled("▌", "$primary")]
+            return [*lines, styled(f"… writing a tool call, {block.drafting} characters", "$quiet")]
+        return [*lines[:-1], (lines[-1] if lines else BLANK) + styled("▌", "$primary")]
     if block.stop in ("failed", "interrupted", "length"):
         word = {
             "failed": "cut off: the model failed",
             "interrupted": "cut off by you",
             "length": "cut off: longest answer",
         }
-        return [*lines, Content.styled(f"… {word[block.stop]}", "$warning")]
+        return [*lines, styled(f"… {word[block.stop]}", "$warning")]
     return lines
 
 
@@ -95,7 +91,7 @@ def turn(block: TurnBlock, width: int) -> Lines:
     spent += [f"{count(usage.input)} → {count(usage.output)} tokens"] if usage.tokens else []
     spent += [money(usage.usd)] if usage.usd else []
     if block.reason == "done":
-        return [Content.styled(" " * GUTTER + " · ".join(spent), "$quiet")] if block.calls or usage.tokens else []
+        return [styled(" " * GUTTER + " · ".join(spent), "$quiet")] if block.calls or usage.tokens else []
     head = {"interrupted": ("■", "stopped"), "failed": ("✗", "failed"), "limit": ("⚠", "limit")}[block.reason]
     words = block.error or {"interrupted": "you stopped this turn"}.get(block.reason, "")
     return hang(
@@ -103,19 +99,19 @@ def turn(block: TurnBlock, width: int) -> Lines:
     )
 
 
-def headline(card: CallCard, width: int) -> Content:
+def headline(card: CallCard, width: int) -> Line:
     """A call in one line: state · server.tool · short arguments · time · size · who decided."""
     glyph, word = STAGES[card.stage]
     room = max(width - GUTTER, 20)
-    name = safe(f"{card.server}.{card.name}" if card.server else card.name)
+    name = styled(f"{card.server}.{card.name}" if card.server else card.name, "bold")
     tail = _tail(card, room)
     column = min(max(len(name), room // 4, 22), room // 3)
     middle = max(room - column - 2 - tail.cell_length, 0)
-    lead = _failure(card) if card.stage in ("error", "denied", "unknown") else ""
-    brief = Content.styled(lead, "$error") if lead else Content.styled(short(card), "$quiet")
-    return Content.assemble(
+    lead = card.result.strip().partition("\n")[0] if card.stage in ("error", "denied", "unknown") else ""
+    brief = styled(lead, "$error", 200) if lead else styled(short(card), "$quiet")
+    return joined(
         gutter(glyph, word, COLOURS[card.stage]),
-        Content.styled(name, "bold").truncate(column, ellipsis=True, pad=True),
+        name.truncate(column, ellipsis=True, pad=True),
         "  ",
         brief.truncate(max(middle - 1, 0), ellipsis=True, pad=True) if middle else "",
         " " if middle else "",
@@ -123,45 +119,41 @@ def headline(card: CallCard, width: int) -> Content:
     )
 
 
-def _tail(card: CallCard, room: int) -> Content:
+def _tail(card: CallCard, room: int) -> Line:
     """The right end of a card's line; its columns stand under each other."""
     if card.stage == "waiting":
-        return Content.styled("waits for you", "$warning")
+        return styled("waits for you", "$warning")
     if card.stage == "paused":
-        return Content.styled("waits for you", "$warning")
+        return styled("waits for you", "$warning")
     if card.live:
-        return Content.assemble(
+        return joined(
             progress(card, max(room // 2 - 11, 10)), ("  esc stops", "$quiet") if card.stage == "running" else ""
         )
     note = card.note + " · edited" if card.edited and "edited" not in card.note else card.note
     time = duration(card.milliseconds) if card.milliseconds else ""
     size = bytesize(card.size) if card.size else ""
     style = "$warning" if card.edited else "$quiet"
-    return Content.assemble(
+    return joined(
         (f"{time:>7} {size:>8}  ", "$quiet"),
-        Content.styled(safe(note), style).truncate(max(room // 5, 12), ellipsis=True, pad=True),
+        styled(note, style).truncate(max(room // 5, 12), ellipsis=True, pad=True),
     )
 
 
-def progress(card: CallCard, width: int) -> Content:
+def progress(card: CallCard, width: int) -> Line:
     """A bar where the total is known, and the server's own words."""
-    message = Content.styled(f'"{safe(card.message)}"' if card.message else "", "$quiet")
+    message = styled(f'"{card.message}"' if card.message else "", "$quiet")
     if card.fraction is None:
         return message.truncate(width, ellipsis=True)
     full = round(card.fraction * 10)
-    bar = Content.assemble(("█" * full, "$primary"), ("░" * (10 - full), "$quiet"), f" {card.fraction * 100:3.0f} %")
-    return Content.assemble(bar, "  " if card.message else "", message.truncate(max(width - 18, 0), ellipsis=True))
-
-
-def _failure(card: CallCard) -> str:
-    return safe(card.result.strip().partition("\n")[0], 200)
+    bar = joined(("█" * full, "$primary"), ("░" * (10 - full), "$quiet"), f" {card.fraction * 100:3.0f} %")
+    return joined(bar, "  " if card.message else "", message.truncate(max(width - 18, 0), ellipsis=True))
 
 
 def short(card: CallCard) -> str:
     """Arguments in a few words, for one line; the whole is a key away."""
     if card.raw is not None:
         return safe(card.raw, 200)
-    return "  ".join(f"{safe(k)}={safe(_compact(v), 120)}" for k, v in card.arguments.items())
+    return "  ".join(f"{k}={safe(_compact(v), 120)}" for k, v in card.arguments.items())
 
 
 def _compact(value: Any) -> str:
@@ -172,36 +164,36 @@ def details(card: CallCard, width: int, unfolded: int) -> Lines:
     """Everything of a call: arguments, why it ran or did not, and its result."""
     inner = width - GUTTER - 2
     given = wrapped(card.raw, inner - 11) if card.raw is not None else arguments(card.arguments, inner - 11)
-    lines = hang(Content.styled("arguments  ", "$quiet"), given or [Content.styled("none", "$quiet")])
+    lines = hang(styled("arguments  ", "$quiet"), given or [styled("none", "$quiet")])
     if card.wished is not None:
-        lines += hang(Content.styled("the model  ", "$quiet"), arguments(card.wished, inner - 11))
+        lines += hang(styled("the model  ", "$quiet"), arguments(card.wished, inner - 11))
     reason = "" if card.reason in card.note else card.reason
     if why := "; ".join(text for text in (card.note, reason) if text):
-        lines += hang(Content.styled("decision   ", "$quiet"), wrapped(why, inner - 11))
+        lines += hang(styled("decision   ", "$quiet"), wrapped(why, inner - 11))
     if card.result:
         text = wrapped(pretty(card.result), inner - 11)
         shown = text if unfolded > 1 else text[:FOLD]
-        lines += hang(Content.styled("result     ", "$quiet"), shown)
+        lines += hang(styled("result     ", "$quiet"), shown)
         if card.checked:
-            lines.append(Content.styled("✓ its structured content fits the tool's own schema", "$quiet"))
+            lines.append(styled("✓ its structured content fits the tool's own schema", "$quiet"))
         if len(text) > len(shown):
-            lines.append(Content.styled(f"▾ {len(text) - len(shown)} more lines · space shows all", "$warning"))
-    return hang(Content.styled(" " * GUTTER + "│ ", "$quiet"), lines, repeat=True)
+            lines.append(styled(f"▾ {len(text) - len(shown)} more lines · space shows all", "$warning"))
+    return hang(styled(" " * GUTTER + "│ ", "$quiet"), lines, repeat=True)
 
 
 def arguments(values: Mapping[str, Any], width: int) -> Lines:
     """Every argument in full: name, value, and the length of a long text. Nothing is cut."""
-    names = {name: safe(str(name)) for name in values}
+    names = {name: styled(str(name), "$accent") for name in values}
     column = min(max((len(name) for name in names.values()), default=0), width // 3) + 2
     lines: Lines = []
     for name, value in values.items():
         room = max(width - column, 10)
         body = wrapped(f'"{value}"' if isinstance(value, str) else _json(value, room), room)
         if isinstance(value, str) and len(body) > 1:
-            body.append(Content.styled(f"{len(value)} characters, {len(body)} lines", "$quiet"))
-        head = Content.styled(names[name], "$accent")
+            body.append(styled(f"{len(value)} characters, {len(body)} lines", "$quiet"))
+        head = names[name]
         if head.cell_length > column - 2:
-            lines += [*head.fold(width), *hang(Content(" " * column), body)]
+            lines += [*head.fold(width), *hang(styled(" " * column), body)]
         else:
             lines += hang(head.truncate(column, pad=True), body)
     return lines
@@ -222,12 +214,12 @@ def pretty(text: str) -> str:
         return text
 
 
-def columns(rows: Iterable[tuple[Content, ...]], gap: str = "  ") -> Lines:
+def columns(rows: Iterable[tuple[Line, ...]], gap: str = "  ") -> Lines:
     """Rows of cells under each other; the last cell of a row is not padded."""
     table = list(rows)
     widths = [max(cell.cell_length for cell in column) for column in zip(*table, strict=True)]
     return [
-        Content(gap).join([*(c.truncate(w, pad=True) for c, w in zip(row[:-1], widths, strict=False)), row[-1]])
+        styled(gap).join([*(c.truncate(w, pad=True) for c, w in zip(row[:-1], widths, strict=False)), row[-1]])
         for row in table
     ]
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
 
-Lines = Iterable[Content]
+from host.frontends.tui.cells import BLANK, BREAK, Line, Lines, styled
 
 
 def nothing(width: int) -> Lines:
-    return ()
+    return []
 
 
 class Drawn(Widget):
     """Draws the lines that `lines(width)` gives, anew whenever its width changes or it is told to."""
 
     def __init__(
-        self, lines: Callable[[int], Lines] = nothing, *, id: str | None = None, classes: str | None = None
+        self, lines: Callable[[int], Iterable[Line]] = nothing, *, id: str | None = None, classes: str | None = None
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._lines = lines
-        self._drawn: tuple[int, list[Content]] = (0, [])
+        self._drawn: tuple[int, Lines] = (0, [])
 
-    def show(self, lines: Callable[[int], Lines]) -> None:
+    def show(self, lines: Callable[[int], Iterable[Line]]) -> None:
         self._lines = lines
         self.redraw()
 
@@ -34,7 +35,7 @@ class Drawn(Widget):
         self.clear_cached_dimensions()
         self.refresh(layout=True)
 
-    def lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> Lines:
         if self._drawn[0] != width:
             self._drawn = width, list(self._lines(width))
         return self._drawn[1]
@@ -42,13 +43,26 @@ class Drawn(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self.lines(width)) if width else 0
 
-    def render(self) -> Content:
-        return Content("\n").join(self.lines(self.content_size.width)) if self.content_size.width else Content("")
+    def render(self) -> Line:
+        return BREAK.join(self.lines(self.content_size.width)) if self.content_size.width else BLANK
 
 
-def flow(parts: Iterable[Content], width: int, gap: str = "   ") -> list[Content]:
+class Rows(OptionList):
+    """Lines to choose one from."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+
+    def fill(self, lines: Sequence[Line], nothing: str) -> None:
+        """These lines, the first one chosen; `nothing` is said where there are none."""
+        self.clear_options()
+        self.add_options([Option(line) for line in lines] or [Option(styled(nothing, "$quiet"), disabled=True)])
+        self.highlighted = 0 if lines else None
+
+
+def flow(parts: Iterable[Line], width: int, gap: str = "   ") -> Lines:
     """Parts side by side, none broken, in as many lines as they need."""
-    lines: list[Content] = []
+    lines: Lines = []
     for part in parts:
         if lines and lines[-1].cell_length + len(gap) + part.cell_length <= width:
             lines[-1] = lines[-1] + gap + part

@@ -6,10 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textual.content import Content
-
 from host.core.events import Asked
-from host.core.text import safe
+from host.frontends.tui.cells import Line, Lines, joined, styled
 from host.frontends.tui.draw import arguments, wrapped
 from host.frontends.tui.prose import hang
 
@@ -20,14 +18,14 @@ EFFECTS = {
 }
 
 
-def facts(asked: Asked, width: int) -> list[Content]:
+def facts(asked: Asked, width: int) -> Lines:
     """What the host knows of a call: what it may do, to whom it goes, why it is asked. The server's words come last,
     quoted, labelled, and on one line."""
     effect, style = EFFECTS.get(asked.effect or "destructive", EFFECTS["destructive"])
     reach = ("can carry data out", "$warning") if asked.open is not False else ("stays inside", "$success")
-    server = (safe(asked.server), "bold")
-    limits = ("" if asked.sandbox is None else f" · sandbox {safe(asked.sandbox)}", "$quiet")
-    lines = [Content.assemble(("RISK  ", "$quiet"), (effect, style), " · ", reach, " · server ", server, limits)]
+    server = (asked.server, "bold")
+    limits = ("" if asked.sandbox is None else f" · sandbox {asked.sandbox}", "$quiet")
+    lines = [joined(("RISK  ", "$quiet"), (effect, style), " · ", reach, " · server ", server, limits)]
     if asked.runs:
         lines += _labelled("RUNS", wrapped(shlex.join(asked.runs), width - 6))
     why = "; ".join([*(f"rule {rule}" for rule in asked.rules or ()), asked.reason or ""]).strip("; ")
@@ -40,7 +38,7 @@ def facts(asked: Asked, width: int) -> list[Content]:
         patterns = f"its schema has patterns that are not checked: {'  '.join(asked.unchecked)}"
         lines += _labelled("NOTE", wrapped(patterns, width - 6, "$warning"))
     if asked.says:
-        words = Content.styled(f'the server says: "{safe(asked.says)}"', "$quiet")
+        words = styled(f'the server says: "{asked.says}"', "$quiet")
         lines += _labelled("SAYS", [words.truncate(max(width - 6, 8), ellipsis=True)])
     return lines
 
@@ -51,12 +49,12 @@ def _flow(source: Mapping[str, Any]) -> str:
     return f"could leave: {words.format(source['tool'])}{given}"
 
 
-def _labelled(label: str, lines: Sequence[Content]) -> list[Content]:
-    return hang(Content.styled(label.ljust(6), "$quiet"), lines)
+def _labelled(label: str, lines: Sequence[Line]) -> Lines:
+    return hang(styled(label.ljust(6), "$quiet"), lines)
 
 
-def sent(asked: Asked, width: int) -> list[Content]:
+def sent(asked: Asked, width: int) -> Lines:
     """Exactly what would be sent, nothing cut."""
     lines = arguments(asked.arguments or {}, width)
     lines += wrapped(asked.message, width) if asked.message else []
-    return lines or [Content.styled("no arguments", "$quiet")]
+    return lines or [styled("no arguments", "$quiet")]

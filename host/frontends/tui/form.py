@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.widget import Widget
 
 from host.core.events import Answer, Asked
-from host.core.text import safe
+from host.frontends.tui.cells import joined, styled
 from host.frontends.tui.choice import Choice
 from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn
@@ -36,7 +35,7 @@ class FieldRow(Vertical):
         field = self.field
         star = " *" if field.required else ""
         with Horizontal():
-            title = Content.assemble((safe(field.title, 60), "$accent"), (star, "bold $warning"))
+            title = joined(styled(field.title, "$accent", 60), (star, "bold $warning"))
             yield Drawn(lambda width: title.wrap(max(width, 8)), classes="label")
             yield self.control
         about = " · ".join(text for text in (field.description, field.hint) if text)
@@ -67,7 +66,7 @@ def _control(field: Field) -> LineField | Choice:
         case "many":
             return Choice(field.choices, default if isinstance(default, list) else [], many=True)
         case _:
-            return LineField("" if default is None else safe(str(default)), compact=True, select_on_focus=False)
+            return LineField("" if default is None else str(default), compact=True, select_on_focus=False)
 
 
 class Form(Panel):
@@ -100,9 +99,7 @@ class Form(Panel):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.border_title = Content.assemble(
-            (safe(self.asked.server), "bold"), " asks you · the model does not see this dialog"
-        )
+        self.entitle((self.asked.server, "bold"), " asks you · the model does not see this dialog")
 
     def on_focus(self) -> None:
         """The first field takes the focus; nothing typed there can answer the question."""

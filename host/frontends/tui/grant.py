@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 
 from host.core.events import Asked
-from host.core.text import safe
+from host.frontends.tui.cells import Lines, styled
 from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn, flow
 
@@ -44,14 +43,14 @@ class Terms(Drawn, can_focus=True):
         self.scope = (self.scope + step) % len(SCOPES)
         self.redraw()
 
-    def _draw(self, width: int) -> list[Content]:
-        lines = [Content.styled("GRANT  which calls of this tool, ↑ ↓", "$quiet")]
+    def _draw(self, width: int) -> Lines:
+        lines = [styled("GRANT  which calls of this tool, ↑ ↓", "$quiet")]
         for number, (words, _) in enumerate(self.covers):
             mark = "(•) " if number == self.cover else "( ) "
-            lines += [Content("       " + mark) + line for line in wrapped(words, width - 11)][:1]
+            lines += [styled("       " + mark) + line for line in wrapped(words, width - 11)][:1]
         scopes = [("(•) " if n == self.scope else "( ) ") + words for n, (_, words) in enumerate(SCOPES)]
-        lines.append(Content.styled("       for how long, ← →", "$quiet"))
-        return [*lines, *(Content("       ") + line for line in flow(map(Content, scopes), width - 7))]
+        lines.append(styled("       for how long, ← →", "$quiet"))
+        return [*lines, *(styled("       ") + line for line in flow(map(styled, scopes), width - 7))]
 
 
 def covers(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -60,7 +59,7 @@ def covers(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
     for name, value in arguments.items():
         path = f"$['{name}']" if name.startswith("$") else name
         if isinstance(value, bool) or (isinstance(value, str) and len(value) <= LONGEST and "${" not in value):
-            found.append((f"whenever {safe(name)} is {safe(str(value))}", {path: {"equals": value}}))
+            found.append((f"whenever {name} is {value}", {path: {"equals": value}}))
         elif isinstance(value, (int, float)):
-            found.append((f"whenever {safe(name)} is at most {value}", {path: {"max": value}}))
+            found.append((f"whenever {name} is at most {value}", {path: {"max": value}}))
     return found

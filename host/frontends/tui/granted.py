@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
 from host.core import events as ev
 from host.core.errors import HostError
-from host.core.text import safe
 from host.core.types import Grant
+from host.frontends.tui.cells import Line, styled
 from host.frontends.tui.draw import columns
+from host.frontends.tui.drawn import Rows
 from host.frontends.tui.link import Link
 from host.frontends.tui.page import Page
 from host.frontends.view import granted_words
@@ -35,7 +32,7 @@ class Grants(Page):
         self.link = link
         self.grants: list[Grant] = []
         self._gone: set[str] = set()
-        self.list = OptionList(markup=False)
+        self.list = Rows()
 
     def body(self) -> ComposeResult:
         yield self.list
@@ -49,12 +46,10 @@ class Grants(Page):
         try:
             self.grants += await self.link.door.grants()
         except HostError as error:
-            self.app.notify(str(error), severity="warning", markup=False)
+            self.app.notify(str(error), severity="warning")
         self.grants = [grant for grant in self.grants if grant.id not in self._gone]
         lines = columns([_line(grant) for grant in self.grants]) if self.grants else []
-        self.list.clear_options()
-        self.list.add_options(_options(lines))
-        self.list.highlighted = 0 if lines else None
+        self.list.fill(lines, "nothing is granted")
 
     async def action_take_back(self) -> None:
         at = self.list.highlighted
@@ -68,22 +63,17 @@ class Grants(Page):
             else:
                 await self.link.door.take_back(grant.id)
         except HostError as error:
-            self.app.notify(str(error), severity="error", markup=False)
+            self.app.notify(str(error), severity="error")
         else:
             self._gone.add(grant.id)  # the session's own list follows when its event has come
         await self._fill()
 
 
-def _options(lines: Sequence[Content]) -> list[Option]:
-    nothing = Content.styled("nothing is granted", "$quiet")
-    return [Option(line) for line in lines] or [Option(nothing, disabled=True)]
-
-
-def _line(grant: Grant) -> tuple[Content, ...]:
-    where = safe(grant.project) if grant.scope == "project" else FOR[grant.scope]
+def _line(grant: Grant) -> tuple[Line, ...]:
+    where = grant.project if grant.scope == "project" else FOR[grant.scope]
     return (
-        Content.styled(grant.id, "$quiet"),
-        Content.styled(safe(f"{grant.server}.{grant.tool}", 48), "bold"),
-        Content.styled(where, "$accent"),
-        Content(safe(granted_words(grant), 200)),
+        styled(grant.id, "$quiet"),
+        styled(f"{grant.server}.{grant.tool}", "bold", 48),
+        styled(where, "$accent"),
+        styled(granted_words(grant), limit=200),
     )

@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import Screen
 
 from host.frontends.tui.bars import Bar
+from host.frontends.tui.cells import styled
 
 
 class Page(Screen[str | None]):
@@ -24,7 +24,7 @@ class Page(Screen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="column"):
             bar = Bar("header")
-            bar.show(Content.styled(self.heading, "bold"), Content.styled(self.hints, "$quiet"))
+            bar.show(styled(self.heading, "bold"), styled(self.hints, "$quiet"))
             yield bar
             yield from self.body()
 

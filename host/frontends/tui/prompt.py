@@ -7,14 +7,13 @@ from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.events import Key
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.worker import Worker
 
-from host.core.text import safe
+from host.frontends.tui.cells import BLANK, BREAK, Line, styled
 from host.frontends.tui.commands import COMMANDS
 from host.frontends.tui.completing import SHOWN, Choice, commands
 from host.frontends.tui.draw import columns
@@ -35,17 +34,17 @@ class Completions(Widget):
         self.chosen = 0
         self.styles.height = len(self.choices)
 
-    def render(self) -> Content:
+    def render(self) -> Line:
         rows = []
         for number, choice in enumerate(self.choices):
             mark = "▸ " if number == self.chosen else "  "
-            name = Content.styled(safe(f"{mark}{choice.text} {choice.hint}".rstrip(), 60), "bold $accent")
-            note = Content.styled(safe(choice.note, 80), "" if number == self.chosen else "$quiet")
-            rows.append((name, Content.styled(choice.key, "$quiet"), note))
+            name = styled(f"{mark}{choice.text} {choice.hint}".rstrip(), "bold $accent", 60)
+            note = styled(choice.note, "" if number == self.chosen else "$quiet", 80)
+            rows.append((name, styled(choice.key, "$quiet"), note))
         return (
-            Content("\n").join(line.truncate(self.content_size.width, ellipsis=True) for line in columns(rows))
+            BREAK.join(line.truncate(self.content_size.width, ellipsis=True) for line in columns(rows))
             if rows
-            else Content("")
+            else BLANK
         )
 
 
@@ -221,4 +220,4 @@ class Prompt(TextField):
             self.app.exit(0)
         else:
             self._armed_quit = self._clock()
-            self.app.notify("Ctrl+C again leaves", timeout=2, markup=False)
+            self.app.notify("Ctrl+C again leaves", timeout=2)

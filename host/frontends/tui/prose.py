@@ -1,6 +1,6 @@
-"""Markdown as wrapped lines of Content: whatever the model wrote is shown, nothing of it is hidden or obeyed.
+"""Markdown as wrapped lines: whatever the model wrote is shown, nothing of it is hidden or obeyed.
 
-HTML stays text, a link shows its address, an image its address too; entities are made safe after they are decoded.
+HTML stays text, a link shows its address, an image its address too.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from textual.content import Content
-
-from host.core.text import safe
+from host.frontends.tui.cells import BLANK, BREAK, Line, Lines, Part, joined, paragraphs, styled
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.tree import SyntaxTreeNode
 
-Lines = list[Content]
-BLANK = Content("")
 INLINE = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
@@ -72,28 +68,26 @@ def _block(node: SyntaxTreeNode, width: int) -> Lines:
         case "fence" | "code_block":
             return _code(node.content, width)
         case "blockquote":
-            return hang(Content.styled("▏ ", "$primary"), _blocks(node.children, width - 2), repeat=True)
+            return hang(styled("▏ ", "$primary"), _blocks(node.children, width - 2), repeat=True)
         case "bullet_list" | "ordered_list":
             return _list(node, width)
         case "table":
             return _table(node, width)
         case "hr":
-            return [Content.styled("─" * width, "$quiet")]
+            return [styled("─" * width, "$quiet")]
         case _:
             return []
 
 
-def hang(head: Content, lines: Iterable[Content], repeat: bool = False) -> Lines:
+def hang(head: Line, lines: Iterable[Line], repeat: bool = False) -> Lines:
     """Lines behind a head; the lines after the first stand under it, or behind it again."""
-    rest = head if repeat else Content(" " * head.cell_length)
+    rest = head if repeat else styled(" " * head.cell_length)
     return [(rest if n else head) + line for n, line in enumerate(lines)] or [head]
 
 
 def _code(text: str, width: int) -> Lines:
-    lines: Lines = []
-    for line in safe(text.expandtabs(4), keep_newlines=True).rstrip("\n").split("\n"):
-        lines += Content.styled(line, "$code").fold(width - 2)
-    return hang(Content.styled("│ ", "$quiet"), lines, repeat=True)
+    lines = [part for line in paragraphs(text.rstrip("\n"), "$code") for part in line.fold(width - 2)]
+    return hang(styled("│ ", "$quiet"), lines, repeat=True)
 
 
 def _list(node: SyntaxTreeNode, width: int) -> Lines:
@@ -102,7 +96,7 @@ def _list(node: SyntaxTreeNode, width: int) -> Lines:
     tight = all(child.hidden for item in node.children for child in item.children if child.type == "paragraph")
     digits = len(str(start + len(node.children) - 1))
     for number, item in enumerate(node.children, start):
-        head = Content.styled(f"{number:>{digits}}. " if node.type == "ordered_list" else "• ", "$primary")
+        head = styled(f"{number:>{digits}}. " if node.type == "ordered_list" else "• ", "$primary")
         if lines and not tight:
             lines.append(BLANK)
         lines += hang(head, _blocks(item.children, width - head.cell_length, tight))
@@ -121,38 +115,38 @@ def _table(node: SyntaxTreeNode, width: int) -> Lines:
         cells = [(cell.stylize("bold") if number == 0 else cell).wrap(w) for cell, w in zip(row, widths, strict=True)]
         for n in range(max(len(cell) for cell in cells)):
             parts = [(c[n] if n < len(c) else BLANK).truncate(w, pad=True) for c, w in zip(cells, widths, strict=True)]
-            lines.append(Content("  ").join(parts))
+            lines.append(styled("  ").join(parts))
         if number == 0:
-            lines.append(Content.styled("  ".join("─" * w for w in widths), "$quiet"))
+            lines.append(styled("  ".join("─" * w for w in widths), "$quiet"))
     return [line for wide in lines for line in wide.fold(width)]
 
 
-def _inline(node: SyntaxTreeNode, style: str = "") -> Content:
-    """The text under a node, styled; every leaf is made safe here."""
-    parts: list[Content | tuple[str, str]] = []
+def _inline(node: SyntaxTreeNode, style: str = "") -> Line:
+    """The text under a node, styled."""
+    parts: list[Part] = []
     for child in node.children:
         match child.type:
             case "softbreak":
-                parts.append((" ", ""))
+                parts.append(" ")
             case "hardbreak":
-                parts.append(("\n", ""))
+                parts.append(BREAK)
             case "code_inline":
-                parts.append((safe(child.content), f"{style} $code".strip()))
+                parts.append((child.content, f"{style} $code".strip()))
             case "link":
                 parts += [_inline(child, f"{style} underline".strip()), *_address(child, "href")]
             case "image":
-                parts += [(f"[image: {safe(child.content)}]", style), *_address(child, "src")]
+                parts += [(f"[image: {child.content}]", style), *_address(child, "src")]
             case kind if kind in INLINE:
                 parts.append(_inline(child, f"{style} {INLINE[kind]}".strip()))
             case "text":
-                parts.append((safe(child.content.expandtabs(4)), style))
+                parts.append((child.content.expandtabs(4), style))
             case _:
-                parts.append(_inline(child, style) if child.children else (safe(child.content), style))
-    return Content.assemble(*parts)
+                parts.append(_inline(child, style) if child.children else (child.content, style))
+    return joined(*parts)
 
 
 def _address(node: SyntaxTreeNode, name: str) -> list[tuple[str, str]]:
     """Where a link really goes, unless its text says so already."""
-    url = safe(str(node.attrs.get(name, "")))
+    url = str(node.attrs.get(name, ""))
     shown = "".join(child.content for child in node.children)
     return [] if shown == url else [(f" ({url})", "$quiet")]

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
 from host.core.events import Asked, Command
+from host.frontends.tui.cells import Part, joined
 from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn, flow
 
@@ -79,6 +79,9 @@ class Panel(Vertical, can_focus=True):
         self.place = number, total
         self.border_subtitle = f"request {number} of {total}" if total > 1 else None
 
+    def entitle(self, *parts: Part) -> None:
+        self.border_title = joined(*parts)
+
     def beside(self, others: Sequence[Asked]) -> None:
         """These are asked together with this one; most kinds of question stand alone."""
 
@@ -106,5 +109,5 @@ class Keys(Drawn):
         self.offer(*pairs)
 
     def offer(self, *pairs: tuple[str, str]) -> None:
-        parts = [Content.assemble((f"[{key}]", "bold $accent"), f" {what}") for key, what in pairs]
+        parts = [joined((f"[{key}]", "bold $accent"), f" {what}") for key, what in pairs]
         self.show(lambda width: flow(parts, width))

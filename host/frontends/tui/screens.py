@@ -9,18 +9,15 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.widgets import Input, OptionList
-from textual.widgets.option_list import Option
 
 from host.core.schema import unenforced
-from host.core.text import safe
 from host.core.types import SessionRow, ToolSpec
 from host.frontends.handle import Door
 from host.frontends.tui.bars import STATES
+from host.frontends.tui.cells import BLANK, Line, Lines, joined, styled
 from host.frontends.tui.commands import COMMANDS, TYPING, label
 from host.frontends.tui.draw import columns, money, plural, wrapped
-from host.frontends.tui.drawn import Drawn
+from host.frontends.tui.drawn import Drawn, Rows
 from host.frontends.tui.fields import LineField
 from host.frontends.tui.link import Link
 from host.frontends.tui.page import Page
@@ -52,8 +49,9 @@ class Sessions(Page):
         self._door = door
         self._now = now
         self.rows: list[SessionRow] = []
+        self.shown: list[SessionRow] = []
         self.filter = LineField(classes="filter", placeholder="filter")
-        self.list = OptionList(markup=False)
+        self.list = Rows()
 
     def body(self) -> ComposeResult:
         yield self.filter
@@ -75,29 +73,24 @@ class Sessions(Page):
             if all(w in f"{row.title} {row.profile} {row.model} {row.id} {row.state}".lower() for w in words)
         ]
         lines = columns([self._line(row) for row in rows]) if rows else []
-        self.list.clear_options()
-        self.list.add_options([Option(line, id=f"s{row.id}") for row, line in zip(rows, lines, strict=True)])
-        if not rows:
-            self.list.add_option(
-                Option(Content.styled("no session fits" if self.rows else "no sessions yet", "$quiet"), disabled=True)
-            )
-        self.list.highlighted = 0 if rows else None
+        self.shown = rows
+        self.list.fill(lines, "no session fits" if self.rows else "no sessions yet")
 
-    def _line(self, row: SessionRow) -> tuple[Content, ...]:
+    def _line(self, row: SessionRow) -> tuple[Line, ...]:
         glyph, word, style = SESSION_STATES.get(row.state, ("·", row.state, "$quiet"))
         return (
-            Content.styled(f"{glyph} {safe(word, 12)}", style),
-            Content.styled(ago(row.at, self._now()), "$quiet"),
-            Content.styled(safe(row.profile, 18), "$accent"),
-            Content(safe(row.title or "(nothing said yet)", 52)),
-            Content.styled(f"{plural(row.turns, 'turn')}" + (f" · {money(row.usd)}" if row.usd else ""), "$quiet"),
+            styled(f"{glyph} {word}", style, 14),
+            styled(ago(row.at, self._now()), "$quiet"),
+            styled(row.profile, "$accent", 18),
+            styled(row.title or "(nothing said yet)", limit=52),
+            styled(f"{plural(row.turns, 'turn')}" + (f" · {money(row.usd)}" if row.usd else ""), "$quiet"),
         )
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Rows.OptionSelected) -> None:
         event.stop()
-        self.dismiss((event.option.id or "s")[1:] or None)
+        self.dismiss(self.shown[event.option_index].id)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: LineField.Submitted) -> None:
         event.stop()
         self.list.action_select()
 
@@ -154,29 +147,29 @@ class Servers(Page):
         if names:
             self.app.push_screen(Server(self.link, names[self.place % len(names)]))
 
-    def lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> Lines:
         statuses = list(self.link.view.servers.values())
         rows = []
         for number, one in enumerate(statuses):
             glyph, style = STATES[one.state]
             rows.append(
                 (
-                    Content.assemble("▸ " if number == self.place else "  ", (f"{glyph} {one.state}", style)),
-                    Content.styled(safe(one.server, 24), "bold"),
-                    Content(plural(one.tools, "tool") if one.tools else "–"),
-                    Content.styled(safe(one.protocol or "–", 12), "$quiet"),
-                    Content.styled(one.sandbox, "$error" if one.sandbox == "off" else "$quiet"),
+                    joined("▸ " if number == self.place else "  ", (f"{glyph} {one.state}", style)),
+                    styled(one.server, "bold", 24),
+                    styled(plural(one.tools, "tool") if one.tools else "–"),
+                    styled(one.protocol or "–", "$quiet", 12),
+                    styled(one.sandbox, "$error" if one.sandbox == "off" else "$quiet"),
                 )
             )
-        lines: list[Content] = []
+        lines: Lines = []
         for one, line in zip(statuses, columns(rows) if rows else [], strict=True):
             lines.append(line)
             if one.detail:
-                lines += [Content(" " * 14) + part for part in wrapped(one.detail, width - 14, "$quiet")]
+                lines += [styled(" " * 14) + part for part in wrapped(one.detail, width - 14, "$quiet")]
             for tool, why in one.quarantined.items():
                 words = f"⚠ set aside: {tool}: {why}"
-                lines += [Content(" " * 14) + part for part in wrapped(words, width - 14, "$warning")]
-        return lines or [Content.styled("this session has no servers", "$quiet")]
+                lines += [styled(" " * 14) + part for part in wrapped(words, width - 14, "$warning")]
+        return lines or [styled("this session has no servers", "$quiet")]
 
 
 class Tools(Page):
@@ -214,32 +207,32 @@ class Tools(Page):
     def key_pageup(self) -> None:
         self.query_one(VerticalScroll).scroll_page_up(animate=False)
 
-    def lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> Lines:
         words = self.filter.value.lower().split()
         found = [t for t in self.tools if all(w in f"{t.name} {t.title or ''} {t.description}".lower() for w in words)]
-        lines: list[Content] = [
-            Content.styled(f"{len(found)} of {plural(len(self.tools), 'tool')}", "$quiet"),
-            Content(""),
+        lines: Lines = [
+            styled(f"{len(found)} of {plural(len(self.tools), 'tool')}", "$quiet"),
+            BLANK,
         ]
         for tool in found:
-            lines.append(Content.assemble((safe(tool.name), "bold"), "  ", effect(tool)))
+            lines.append(joined((tool.name, "bold"), "  ", effect(tool)))
             for pattern in unenforced(tool.input_schema):
-                lines += [Content("  ") + line for line in wrapped(f"not checked: {pattern}", width - 2, "$warning")]
+                lines += [styled("  ") + line for line in wrapped(f"not checked: {pattern}", width - 2, "$warning")]
             lines += [
-                Content("  ") + line
+                styled("  ") + line
                 for line in wrapped(tool.description.strip() or "no description", width - 2, "$quiet")
             ]
-            lines.append(Content(""))
+            lines.append(BLANK)
         return lines
 
 
-def effect(tool: ToolSpec) -> Content:
+def effect(tool: ToolSpec) -> Line:
     """What a tool does to the world, and whether a person has said so."""
     words = {"read": ("reads", "$success"), "write": ("writes", "$warning"), "destructive": ("may destroy", "$error")}[
         tool.effect
     ]
     reach = " · open" if tool.open else " · closed"
-    return Content.assemble(words, (reach, "$quiet"), ("" if tool.confirmed else " · unconfirmed", "$warning"))
+    return joined(words, (reach, "$quiet"), ("" if tool.confirmed else " · unconfirmed", "$warning"))
 
 
 class Help(Page):
@@ -257,17 +250,17 @@ class Help(Page):
         self.query_one(VerticalScroll).focus()
 
     @staticmethod
-    def lines(width: int) -> list[Content]:
+    def lines(width: int) -> Lines:
         rows = [
             (
-                Content.styled(f"/{c.name} {c.argument}".rstrip(), "bold $accent"),
-                Content(", ".join(label(key) for key in c.keys)),
-                Content.styled(c.help + ("" if c.during_turn else " (not while a turn runs)"), "$quiet"),
+                styled(f"/{c.name} {c.argument}".rstrip(), "bold $accent"),
+                styled(", ".join(label(key) for key in c.keys)),
+                styled(c.help + ("" if c.during_turn else " (not while a turn runs)"), "$quiet"),
             )
             for c in COMMANDS
         ]
-        typing = [(Content.styled(key, "bold $accent"), Content.styled(what, "$quiet")) for key, what in TYPING]
-        return [*columns(rows), Content(""), Content.styled("While writing", "bold"), *columns(typing)]
+        typing = [(styled(key, "bold $accent"), styled(what, "$quiet")) for key, what in TYPING]
+        return [*columns(rows), BLANK, styled("While writing", "bold"), *columns(typing)]
 
 
 def ago(at: str, now: datetime) -> str:

@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.worker import Worker
 
 from host.core import events as ev
 from host.core.errors import HostError
-from host.core.text import safe
 from host.frontends.tui.bars import STATES
+from host.frontends.tui.cells import BLANK, Line, Lines, joined, styled
 from host.frontends.tui.draw import plural, wrapped
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.link import Link
@@ -35,7 +34,7 @@ class Server(Page):
 
     def __init__(self, link: Link, name: str) -> None:
         super().__init__()
-        self.heading = f"Server {safe(name)}"
+        self.heading = f"Server {name}"
         self.link, self.server = link, name
         self.level: ev.LogLevel | None = None
         self.has: dict[str, list[Any]] = {}
@@ -71,35 +70,35 @@ class Server(Page):
 
     def action_restart(self) -> None:
         if reason := self.link.submit(ev.Restart(self.server)):
-            self.app.notify(reason, markup=False)
+            self.app.notify(reason)
 
     def action_level(self) -> None:
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS) if self.level else 0]
         if reason := self.link.submit(ev.Listen(self.server, self.level)):
-            self.app.notify(reason, markup=False)
+            self.app.notify(reason)
         self.table.redraw()
 
-    def lines(self, width: int) -> list[Content]:
+    def lines(self, width: int) -> Lines:
         status = self.link.view.servers.get(self.server)
         if status is None:
-            return [Content.styled("this session has no such server", "$quiet")]
+            return [styled("this session has no such server", "$quiet")]
         glyph, style = STATES[status.state]
         facts = [plural(status.tools, "tool"), f"protocol {status.protocol or '–'}", *status.offers]
-        lines = [Content.assemble((f"{glyph} {status.state}", style), (safe("  " + " · ".join(facts)), "$quiet"))]
+        lines = [joined((f"{glyph} {status.state}", style), ("  " + " · ".join(facts), "$quiet"))]
         lines += wrapped(status.detail, width, "$quiet") if status.detail else []
         if status.instructions:
-            lines += [Content(""), Content.styled("What it says to models (its word, not yours)", "bold")]
-            lines += [Content("  ") + line for line in wrapped(status.instructions, width - 2, "$quiet")]
+            lines += [BLANK, styled("What it says to models (its word, not yours)", "bold")]
+            lines += [styled("  ") + line for line in wrapped(status.instructions, width - 2, "$quiet")]
         for name, key in HAS:
             if items := self.has.get(name):
-                lines += [Content(""), Content.styled(f"{name.replace('_', ' ').capitalize()} ({len(items)})", "bold")]
+                lines += [BLANK, styled(f"{name.replace('_', ' ').capitalize()} ({len(items)})", "bold")]
                 lines += [self._item(one, key).truncate(width, ellipsis=True) for one in items]
         level = f" from {self.level} on" if self.level else ""
-        lines += [Content(""), Content.styled(f"Log{level}", "bold")]
-        lines += [Content("  ") + part for line in self.journal for part in wrapped(line, width - 2, "$quiet")]
-        return lines if self.journal else [*lines, Content.styled("  nothing yet", "$quiet")]
+        lines += [BLANK, styled(f"Log{level}", "bold")]
+        lines += [styled("  ") + part for line in self.journal for part in wrapped(line, width - 2, "$quiet")]
+        return lines if self.journal else [*lines, styled("  nothing yet", "$quiet")]
 
     @staticmethod
-    def _item(one: dict[str, Any], key: str) -> Content:
+    def _item(one: dict[str, Any], key: str) -> Line:
         about = " · ".join(str(one[k]) for k in ("title", "mimeType", "description") if one.get(k))
-        return Content.assemble("  ", (safe(str(one.get(key)), 60), "$accent"), "  ", (safe(about), "$quiet"))
+        return joined("  ", styled(str(one.get(key)), "$accent", 60), "  ", (about, "$quiet"))

@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 from textual.selection import Selection
 from textual.widget import Widget
 
+from host.frontends.tui.cells import BLANK, Line, Lines, styled
 from host.frontends.tui.draw import GUTTER, draw, plural
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.prose import finished
@@ -35,7 +35,7 @@ class BlockView(Drawn):
         self.block = block
         self.redraw()
 
-    def _draw(self, width: int) -> list[Content]:
+    def _draw(self, width: int) -> Lines:
         return draw(self.block, width, self.unfolded)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
@@ -99,9 +99,9 @@ class TailView(BlockView):
         super().__init__(block)
         self.first = first
 
-    def _draw(self, width: int) -> list[Content]:
+    def _draw(self, width: int) -> Lines:
         first, *rest = super()._draw(width)
-        return [first, *rest] if self.first else [Content(""), Content(" " * GUTTER) + first[GUTTER:], *rest]
+        return [first, *rest] if self.first else [BLANK, styled(" " * GUTTER) + first[GUTTER:], *rest]
 
 
 class Earlier(Widget, can_focus=True):
@@ -114,8 +114,8 @@ class Earlier(Widget, can_focus=True):
 
     number = 0
 
-    def render(self) -> Content:
-        return Content.styled(f"▲ {plural(self.number, 'earlier message')} · PgUp or Enter shows more", "$quiet")
+    def render(self) -> Line:
+        return styled(f"▲ {plural(self.number, 'earlier message')} · PgUp or Enter shows more", "$quiet")
 
     def action_load(self) -> None:
         self.post_message(self.Load())
