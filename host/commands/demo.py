@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path

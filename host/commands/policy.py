@@ -22,7 +22,7 @@ from host.core.policy import Context, Decision, Rule, decide, judge
 from host.core.settings import Config, Profile, ServerConfig
 from host.core.state import State
 from host.core.types import Grant, ToolSpec
-from host.frontends.plain import put_json, say
+from host.frontends.plain import put_json, say, tell
 from host.frontends.view import granted_words
 from host.store.audit import load
 from host.store.grants import GrantFile
@@ -86,7 +86,7 @@ def _lasting(file: GrantFile, server: ServerConfig) -> list[Grant]:
     try:
         return [grant for grant in file.read() if grant.holds_for(server.identity, str(Path.cwd()))]
     except StoreError as error:
-        sys.stderr.write(f"agent-host: {safe(str(error))}\n")
+        tell(str(error))
         return []
 
 

@@ -6,6 +6,7 @@ import pytest
 from playing import Home, call, playing, turns
 
 COUNT = 20
+BROKEN = "broken \u2028\u202e\x1b[2J"
 MARKS = [f"mark-{n:02}-{n * 7919 % 1000:03}" for n in range(COUNT)]
 PROFILE = """
 [profiles.default]
@@ -35,7 +36,7 @@ def batch(tmp_path_factory):
         }
         for mark in MARKS
     ]
-    broken = {"id": "broken", "prompt": "no script: the model cannot play it"}
+    broken = {"id": BROKEN, "prompt": "no script: the model cannot play it"}
     (folder / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines[:10], broken, *lines[10:]]))
 
     from playing import plays
@@ -46,7 +47,7 @@ def batch(tmp_path_factory):
 
     with playing(folder, home.server(), late, more=PROFILE, decide=decide) as home:
         done = home.run("batch", "in.jsonl", "--concurrency", str(COUNT), "-o", "out.jsonl")
-        results = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+        results = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines() if line.isprintable()]
         yield done, results, home
 
 
@@ -54,7 +55,7 @@ def test_each_line_has_its_answer_and_a_line_that_fails_fails_alone(batch):
     done, results, _ = batch
     assert done.returncode == 1
     by_id = {result["id"]: result for result in results}
-    assert by_id.pop("broken")["reason"] == "failed"
+    assert by_id.pop(BROKEN)["reason"] == "failed"
     assert {id: (r["answer"], r["reason"]) for id, r in by_id.items()} == {m: (f"answer {m}", "done") for m in MARKS}
     keys = {"id", "session", "answer", "reason", "usage", "calls", "denials", "error"}
     assert [set(result) for result in results] == [keys] * (COUNT + 1)

@@ -1,0 +1,52 @@
+"""What goes through the door to stdout and stderr steers no terminal, hides nothing and stays where it was put."""
+
+import json
+
+import pytest
+
+from host import cli
+from host.arguments import parse
+from host.core.text import Secrets
+from host.frontends import plain
+
+EVIL = "\x1b]0;OWNED\x07\x9b2J\u202e\u200b\u2028\r"
+SHOWN = "␣U+001B]0;OWNED␣U+0007␣U+009B2J␣U+202E␣U+200B␣U+2028␣U+000D"
+
+
+def test_a_line_is_one_line_whatever_stands_in_it(capsys):
+    plain.say(f"one {EVIL}\nagent-host: two", "three")
+    plain.tell(f"no {EVIL}\nyes")
+    plain.show()
+    out, err = capsys.readouterr()
+    assert out == f"one {SHOWN}␣U+000Aagent-host: two\nthree\n"
+    assert err == f"agent-host: no {SHOWN}␣U+000Ayes\n"
+
+
+def test_json_says_the_same_without_secrets_and_without_raw_characters(capsysbinary):
+    value = {EVIL: ["key s3cret-value", "lone \ud800", "grün"], "n": 12345}
+    plain.put_json(value, Secrets({"A": "s3cret-value"}))
+    (line,) = capsysbinary.readouterr().out.decode().splitlines()
+    assert line.isprintable()
+    assert "grün" in line
+    assert json.loads(line) == {EVIL: ["key ⟦secret:A⟧", "lone \ud800", "grün"], "n": 12345}
+
+
+def test_what_goes_into_a_pipe_or_a_file_is_byte_for_byte(capsysbinary, tmp_path):
+    plain.say("before")
+    plain.put_bytes(b"\x00\xff\x1b[2J")
+    plain.put_words(f"a{EVIL}\n")
+    assert capsysbinary.readouterr().out == b"before\n\x00\xff\x1b[2J" + f"a{EVIL}\n".encode()
+    with (tmp_path / "out").open("wb") as out:
+        plain.put_line(json.dumps({"a": EVIL}, ensure_ascii=False).encode(), out)
+    text = (tmp_path / "out").read_text()
+    assert (text[-1], text[:-1].isprintable(), json.loads(text)) == ("\n", True, {"a": EVIL})
+
+
+@pytest.mark.parametrize(
+    "line", [["-C", f"/{EVIL}", "doctor"], ["mcp", "get", f"a{EVIL}"], ["policy", "explain", "a.b", "-p", EVIL]]
+)
+def test_a_mistake_is_told_without_what_would_steer(line, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("AGENT_HOST_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(parse(line)) in (2, 3)
+    assert SHOWN in capsys.readouterr().err
