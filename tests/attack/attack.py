@@ -53,7 +53,7 @@ STAGES = (
     Stage("process", rows_process.ATTACKS, rows_process.run),
     Stage("commands", rows_screen.IN_COMMANDS, rows_screen.commands, ("careful",)),
     Stage("chats", rows_screen.IN_CHATS, rows_screen.chats, ("careful",)),
-    Stage("web", rows_web.ATTACKS, rows_web.run, ("careful",)),
+    Stage("web", rows_web.ATTACKS, rows_web.run),
     Stage("drift", rows_files.TURNED, rows_files.turned),
     Stage("clone", rows_files.CLONED, rows_files.cloned),
 )

@@ -62,22 +62,23 @@ class Remote:
         try:
             return json.loads(fetch(self.entry["url"], self.headers, body))["result"]
         except HTTPError as error:
-            print(self.sign_in(error.headers["WWW-Authenticate"]), flush=True)
+            if error.code == 401:
+                self.sign_in(error.headers["WWW-Authenticate"])
             raise
 
-    def sign_in(self, challenge: str) -> str:
+    def sign_in(self, challenge: str) -> None:
         """Take whoever comes to the listener for the user."""
         found = re.search('resource_metadata="(.*?)"', challenge)
         about = json.loads(fetch(found[1] if found else ""))
         issuer = about["authorization_servers"][0]
         issuing = json.loads(fetch(f"{issuer}/.well-known/oauth-authorization-server"))
         if self.entry.get("oauth"):
-            return fetch(issuing["token_endpoint"], body=b"grant_type=client_credentials").decode()
+            fetch(issuing["token_endpoint"], body=b"grant_type=client_credentials")
+            return
         listener = HTTPServer(("0.0.0.0", 0), Listener)
         back = quote(f"http://127.0.0.1:{listener.server_port}/callback", safe="")
         print(f"{issuing['authorization_endpoint']}?state=S1&redirect_uri={back}\nor paste it", flush=True)
         listener.serve_forever()
-        return ""
 
 
 class Listener(BaseHTTPRequestHandler):
@@ -138,7 +139,7 @@ class Host:
                 self.about[name] = server.ask("initialize")
                 listed = server.ask("tools/list").get("tools", [])
                 self.tools |= {f"{name}__{tool['name']}": tool for tool in listed}
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, LookupError) as error:
                 sys.stderr.write(f"{name}: {error}\n")
 
     def record(self, kind: str, **fields: Any) -> None:
