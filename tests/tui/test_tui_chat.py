@@ -504,6 +504,27 @@ def test_the_cursor_walks_the_cards_and_comes_back() -> None:
     play(FakeDoor(items), scene)
 
 
+def test_a_narrow_card_keeps_what_was_called_with_what_and_help_is_whole() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.sees("crm.find_customer", 'email="ana@')
+        await stage.press("f1")
+        await stage.sees("Keys and commands")
+        help = " ".join(stage.text().split())
+        assert "start a new session (not while a turn runs)" in help
+        assert "tools that changed: read how, accept or leave them" in help
+
+    play(FakeDoor(one_call()), scene, size=(80, 40))
+
+
+def test_in_a_very_low_terminal_one_sees_what_one_types() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ready()
+        await stage.type("two lines of words")
+        await stage.sees("▌ two lines", "▌ of words")
+
+    play(FakeDoor([opened()]), scene, size=(20, 5))
+
+
 def test_a_failed_call_says_why_in_its_line() -> None:
     async def scene(stage: Stage) -> None:
         await stage.sees("✗ failed", "The call did not answer")

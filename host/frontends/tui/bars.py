@@ -6,6 +6,7 @@ from textual.widget import Widget
 
 from host.frontends.tui.cells import BLANK, Line, Lines, joined, styled
 from host.frontends.tui.draw import count, money, plural, wrapped
+from host.frontends.tui.drawn import flow
 from host.frontends.tui.link import Link
 from host.frontends.view import NoticeBlock
 
@@ -24,6 +25,7 @@ STATES = {
     "disabled": ("○", "$quiet"),
     "closed": ("○", "$quiet"),
 }
+HINTS = ("Enter sends", "/ commands", "F1 keys", "F2 servers", "Ctrl+S sessions", "Shift+Tab mode")
 
 
 class Bar(Widget):
@@ -137,6 +139,5 @@ def welcome(link: Link, title: str, width: int) -> Lines:
     for block in link.view.blocks.values():
         if isinstance(block, NoticeBlock):
             lines += [BLANK, *wrapped(block.text, width, "$error" if block.tone == "error" else "$warning")]
-    hints = "Enter sends   / commands   F1 keys   F2 servers   Ctrl+S sessions   Shift+Tab mode"
-    lines += [BLANK, styled(hints, "$quiet")]
+    lines += [BLANK, *flow((styled(hint, "$quiet") for hint in HINTS), width)]
     return [line.truncate(width, ellipsis=True) for line in lines]

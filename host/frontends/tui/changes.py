@@ -29,7 +29,7 @@ class Changes(Page):
         Binding("k", "move(-1)", "Previous tool"),
     ]
     heading = "Tools that changed"
-    hints = "a accept what stands here · j k other tools · esc leave it set aside"
+    hints = "a accept this one · j k others · esc back"
 
     def __init__(self, link: Link) -> None:
         super().__init__()

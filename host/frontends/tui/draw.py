@@ -13,6 +13,8 @@ from host.frontends.view import STAGES, Beside, Block, CallCard, ModelBlock, Not
 
 GUTTER = 12
 FOLD = 40
+WIDE = 72
+"""Columns behind the gutter from where on a card has room for the size of its result."""
 COLOURS: Mapping[Stage, str] = {
     "proposed": "$quiet",
     "allowed": "$quiet",
@@ -105,7 +107,7 @@ def headline(card: CallCard, width: int) -> Line:
     room = max(width - GUTTER, 20)
     name = styled(f"{card.server}.{card.name}" if card.server else card.name, "bold")
     tail = _tail(card, room)
-    column = min(max(len(name), room // 4, 22), room // 3)
+    column = min(max(len(name), room // 4, 22), room * 2 // 5)
     middle = max(room - column - 2 - tail.cell_length, 0)
     lead = card.result.strip().partition("\n")[0] if card.stage in ("error", "denied", "unknown") else ""
     brief = styled(lead, "$error", 200) if lead else styled(short(card), "$quiet")
@@ -131,10 +133,10 @@ def _tail(card: CallCard, room: int) -> Line:
         )
     note = card.note + " · edited" if card.edited and "edited" not in card.note else card.note
     time = duration(card.milliseconds) if card.milliseconds else ""
-    size = bytesize(card.size) if card.size else ""
+    size = f"{bytesize(card.size) if card.size else '':>9}" if room >= WIDE else ""
     style = "$warning" if card.edited else "$quiet"
     return joined(
-        (f"{time:>7} {size:>8}  ", "$quiet"),
+        (f"{time:>7}{size}  ", "$quiet"),
         styled(note, style).truncate(max(room // 5, 12), ellipsis=True, pad=True),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,6 +21,7 @@ from host.frontends.tui.drawn import Drawn, Rows
 from host.frontends.tui.fields import LineField
 from host.frontends.tui.link import Link
 from host.frontends.tui.page import Page
+from host.frontends.tui.prose import hang
 
 NEW = "+new"
 SESSION_STATES = {
@@ -255,12 +256,22 @@ class Help(Page):
             (
                 styled(f"/{c.name} {c.argument}".rstrip(), "bold $accent"),
                 styled(", ".join(label(key) for key in c.keys)),
-                styled(c.help + ("" if c.during_turn else " (not while a turn runs)"), "$quiet"),
+                c.help + ("" if c.during_turn else " (not while a turn runs)"),
             )
             for c in COMMANDS
         ]
-        typing = [(styled(key, "bold $accent"), styled(what, "$quiet")) for key, what in TYPING]
-        return [*columns(rows), BLANK, styled("While writing", "bold"), *columns(typing)]
+        typing = [(styled(key, "bold $accent"), what) for key, what in TYPING]
+        return [*_table(rows, width), BLANK, styled("While writing", "bold"), *_table(typing, width)]
+
+
+def _table(rows: Sequence[tuple[Any, ...]], width: int) -> Lines:
+    """Cells under each other, and behind them words that take as many lines as they need."""
+    heads = columns([(*row[:-1], BLANK) for row in rows])
+    return [
+        line
+        for head, row in zip(heads, rows, strict=True)
+        for line in hang(head, wrapped(row[-1], width - head.cell_length, "$quiet"))
+    ]
 
 
 def ago(at: str, now: datetime) -> str:
