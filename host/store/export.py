@@ -76,7 +76,8 @@ def export_markdown(recorded: Sequence[Recorded]) -> str:
     """The session as a document. Words of outside are quoted or fenced, so that none can pass for the document's."""
     title = safe(recorded[0].session) if recorded else "(no events)"
     names: dict[str, str] = {}
-    return "\n\n".join([f"# Session {title}", *(block for item in recorded for block in _blocks(item, names))]) + "\n"
+    blocks = [f"# Session {title}", *(block for item in recorded for block in _blocks(item, names))]
+    return safe("\n\n".join(blocks), keep_newlines=True) + "\n"
 
 
 def _blocks(item: Recorded, names: dict[str, str]) -> Iterator[str]:
@@ -136,11 +137,10 @@ def _block(block: ev.Json) -> str:
 
 def _quoted(parts: Iterable[Part]) -> str:
     words = "\n".join(part.text for part in parts if isinstance(part, Text))
-    return "\n".join(f"> {line}".rstrip() for line in safe(words, keep_newlines=True).split("\n"))
+    return "\n".join(f"> {line}".rstrip() for line in words.split("\n"))
 
 
 def _fenced(text: str, language: str = "") -> str:
-    text = safe(text, keep_newlines=True)
     fence = _ticks(text, 3)
     return f"{fence}{language}\n{text}\n{fence}"
 

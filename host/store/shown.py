@@ -25,11 +25,12 @@ def show_text(recorded: Sequence[Recorded], verified: bool | None = None, only: 
         f"{seq:>{widths[0]}}  {at:<{widths[1]}}  {what:<{widths[2]}}  {detail}".rstrip()
         for seq, at, what, detail in lines
     ]
-    return "\n".join([_title(recorded, verified), *table, *_remains(calls.values())]) + "\n"
+    told = [_title(recorded, verified), *table, *_remains(calls.values())]
+    return "".join(f"{safe(line)}\n" for line in told)
 
 
 def _lines(item: Recorded, call: AuditRow | None, all: bool) -> Iterator[Line]:
-    at = safe(item.at.replace("T", " ").removesuffix("Z"), 23)
+    at = item.at.replace("T", " ").removesuffix("Z")[:23]
     if call is not None:
         yield str(item.seq), at, "call", safe(f"{call.tool} {canonical(call.arguments)}", _ARGUMENTS)
         for detail in (_allowed(call), _came_of_it(call)):
@@ -40,14 +41,14 @@ def _lines(item: Recorded, call: AuditRow | None, all: bool) -> Iterator[Line]:
 
 
 def _title(recorded: Sequence[Recorded], verified: bool | None) -> str:
-    session = safe(recorded[0].session) if recorded else "(no events)"
+    session = recorded[0].session if recorded else "(no events)"
     word = {True: "verified", False: "DAMAGED: see `agent-host audit verify`", None: "not verified"}[verified]
     count = len(recorded)
     return f"session {session} · {count} event{'s' * (count != 1)} · {word}"
 
 
 def _remains(rows: Iterable[AuditRow]) -> list[str]:
-    unsettled = [safe(row.tool) for row in rows if row.unsettled]
+    unsettled = [row.tool for row in rows if row.unsettled]
     return [f"unknown outcome, not settled: {', '.join(unsettled)}"] if unsettled else []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,9 +28,9 @@ def test_no_line_holds_more_than_text(text: str, style: str, limit: int | None) 
 
 
 def test_a_line_has_no_other_maker() -> None:
-    make: Any = cells.Line
-    with pytest.raises(TypeError):
-        make("text")
+    for make in (cells.Line, cells.Drawing):
+        with pytest.raises(TypeError):
+            make("text")
 
 
 def test_a_field_shows_what_is_hidden_and_keeps_it() -> None:

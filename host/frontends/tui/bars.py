@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.widget import Widget
 
-from host.frontends.tui.cells import BLANK, Line, Lines, joined, styled
+from host.frontends.tui.cells import BLANK, Drawing, Line, Lines, drawing, joined, styled
 from host.frontends.tui.draw import count, money, plural, wrapped
 from host.frontends.tui.drawn import flow
 from host.frontends.tui.link import Link
@@ -40,10 +40,10 @@ class Bar(Widget):
             self._ends = left, right
             self.refresh()
 
-    def render(self) -> Line:
+    def render(self) -> Drawing:
         left, right = self._ends
         room = max(self.content_size.width - right.cell_length - 1, 0)
-        return joined(left.truncate(room, ellipsis=True, pad=True), " ", right)
+        return drawing([joined(left.truncate(room, ellipsis=True, pad=True), " ", right)])
 
 
 def header(link: Link, title: str) -> tuple[Line, Line]:

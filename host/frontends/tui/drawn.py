@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
-from host.frontends.tui.cells import BLANK, BREAK, Line, Lines, styled
+from host.frontends.tui.cells import Drawing, Line, Lines, drawing, joined, options, styled
 
 
 def nothing(width: int) -> Lines:
@@ -43,8 +42,8 @@ class Drawn(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self.lines(width)) if width else 0
 
-    def render(self) -> Line:
-        return BREAK.join(self.lines(self.content_size.width)) if self.content_size.width else BLANK
+    def render(self) -> Drawing:
+        return drawing(self.lines(self.content_size.width) if self.content_size.width else ())
 
 
 class Rows(OptionList):
@@ -56,7 +55,7 @@ class Rows(OptionList):
     def fill(self, lines: Sequence[Line], nothing: str) -> None:
         """These lines, the first one chosen; `nothing` is said where there are none."""
         self.clear_options()
-        self.add_options([Option(line) for line in lines] or [Option(styled(nothing, "$quiet"), disabled=True)])
+        self.add_options(options(lines) or options([styled(nothing, "$quiet")], disabled=True))
         self.highlighted = 0 if lines else None
 
 
@@ -65,7 +64,7 @@ def flow(parts: Iterable[Line], width: int, gap: str = "   ") -> Lines:
     lines: Lines = []
     for part in parts:
         if lines and lines[-1].cell_length + len(gap) + part.cell_length <= width:
-            lines[-1] = lines[-1] + gap + part
+            lines[-1] = joined(lines[-1], gap, part)
         else:
             lines.append(part)
     return lines

@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.worker import Worker
 
-from host.frontends.tui.cells import BLANK, BREAK, Line, styled
+from host.frontends.tui.cells import Drawing, drawing, styled
 from host.frontends.tui.commands import COMMANDS
 from host.frontends.tui.completing import SHOWN, Choice, commands
 from host.frontends.tui.draw import columns
@@ -34,18 +34,14 @@ class Completions(Widget):
         self.chosen = 0
         self.styles.height = len(self.choices)
 
-    def render(self) -> Line:
+    def render(self) -> Drawing:
         rows = []
         for number, choice in enumerate(self.choices):
             mark = "▸ " if number == self.chosen else "  "
             name = styled(f"{mark}{choice.text} {choice.hint}".rstrip(), "bold $accent", 60)
             note = styled(choice.note, "" if number == self.chosen else "$quiet", 80)
             rows.append((name, styled(choice.key, "$quiet"), note))
-        return (
-            BREAK.join(line.truncate(self.content_size.width, ellipsis=True) for line in columns(rows))
-            if rows
-            else BLANK
-        )
+        return drawing(line.truncate(self.content_size.width, ellipsis=True) for line in columns(rows))
 
 
 class Prompt(TextField):

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from host.core.events import Asked, Command
-from host.frontends.tui.cells import Part, joined
+from host.frontends.tui.cells import Part, drawing, joined
 from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn, flow
 
@@ -80,7 +80,7 @@ class Panel(Vertical, can_focus=True):
         self.border_subtitle = f"request {number} of {total}" if total > 1 else None
 
     def entitle(self, *parts: Part) -> None:
-        self.border_title = joined(*parts)
+        self.border_title = drawing([joined(*parts)])
 
     def beside(self, others: Sequence[Asked]) -> None:
         """These are asked together with this one; most kinds of question stand alone."""

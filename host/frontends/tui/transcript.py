@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.selection import Selection
 from textual.widget import Widget
 
-from host.frontends.tui.cells import BLANK, Line, Lines, styled
+from host.frontends.tui.cells import BLANK, Drawing, Lines, drawing, styled
 from host.frontends.tui.draw import GUTTER, draw, plural
 from host.frontends.tui.drawn import Drawn
 from host.frontends.tui.prose import finished
@@ -114,8 +114,9 @@ class Earlier(Widget, can_focus=True):
 
     number = 0
 
-    def render(self) -> Line:
-        return styled(f"▲ {plural(self.number, 'earlier message')} · PgUp or Enter shows more", "$quiet")
+    def render(self) -> Drawing:
+        words = f"▲ {plural(self.number, 'earlier message')} · PgUp or Enter shows more"
+        return drawing([styled(words, "$quiet")])
 
     def action_load(self) -> None:
         self.post_message(self.Load())
