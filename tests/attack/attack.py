@@ -51,7 +51,7 @@ STAGES = (
     Stage("words", rows_words.ATTACKS, rows_words.run, USERS),
     Stage("wire", rows_wire.ATTACKS, rows_wire.run, alone=rows_wire.alone),
     Stage("process", rows_process.ATTACKS, rows_process.run),
-    Stage("commands", rows_screen.IN_COMMANDS, rows_screen.commands, ("careful",)),
+    Stage("commands", rows_screen.IN_COMMANDS, rows_screen.commands),
     Stage("chats", rows_screen.IN_CHATS, rows_screen.chats, ("careful",)),
     Stage("web", rows_web.ATTACKS, rows_web.run),
     Stage("drift", rows_files.TURNED, rows_files.turned),

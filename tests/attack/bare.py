@@ -251,12 +251,12 @@ def main() -> None:
             for line in sys.stdin:
                 host.turn(json.loads(line)["text"])
         case ["run", prompt]:
-            Host(configured(options.config), streams=False).turn(prompt)
+            Host(configured(options.config), streams=options.output_format is not None).turn(prompt)
+        case ["mcp" | "doctor" | "lock" | "policy" | "batch", *_]:
+            Host(configured(options.config), streams=False).tell()
         case [prompt]:
             Host(configured(options.config), streams=False).turn(prompt)
             sys.stdin.read()
-        case _:
-            Host(configured(options.config), streams=False).tell()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from field import LIES, Attack, Field, World, converse, field, tool
+from field import LIES, Attack, Field, World, field, tool
 from obeying import order
 from terminal import Terminal
 
@@ -37,7 +38,7 @@ COMMANDS: dict[str, list[str]] = {
     "doctor as json": ["doctor", "h", "--json"],
     "mcp inspect as json": ["mcp", "inspect", "h", "--json"],
     "run as json": ["run", "--output-format", "json", order("h__look")],
-    "run as stream": ["run", "--output-format", "stream-json", order("h__look")],
+    "run as stream": ["run", "--output-format", "stream-json", order("h__look") + order("h__fail")],
     "tool in words": ["policy", "explain", "h.look"],
     "lock": ["lock", "--check"],
 }
@@ -136,14 +137,20 @@ def servers() -> dict[str, dict[str, Any]]:
 
 
 def commands(folder: Path, user: str) -> World:
-    """Each command on a terminal of its own."""
-    with field(folder, servers()) as home:
-        world = converse(home, user, [("h__look", {}), ("h__fail", {})])
-        session = world.lines[0]["session"]
-        for command, words in COMMANDS.items():
-            screen = Terminal(home.command(*(session if w == SESSION else w for w in words)), home.env, home.folder)
+    """Each command on a terminal of its own, two at a time; first the one whose session others show."""
+    with field(folder, servers()) as home, ThreadPoolExecutor(2) as pool:
+        home.prepare(user)
+
+        def shown(command: str, session: str = "") -> str:
+            words = [session if word == SESSION else word for word in COMMANDS[command]]
+            screen = Terminal(home.command(*words), home.env, home.folder)
             (folder / f"screen-{command}").write_bytes(screen.rest(20))
             screen.close()
+            return screen.words
+
+        session = re.search(r'"session": ?"([\w-]+)"', shown("run as stream"))
+        assert session, "no session to show"
+        list(pool.map(lambda command: shown(command, session[1]), (c for c in COMMANDS if c != "run as stream")))
         return home.world()
 
 
