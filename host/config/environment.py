@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr, ValidationError
+from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from host.core.errors import ConfigError
 
 ADMIN_FILE = Path("/etc/agent-host/servers.toml")
 FILE_NAME = "servers.toml"
+
+
+NOT_A_KEY = "a key is one line of ASCII"
+
+
+def _key(given: SecretStr) -> SecretStr:
+    if not is_key(given.get_secret_value()):
+        raise ValueError(NOT_A_KEY)
+    return given
+
+
+def is_key(text: str) -> bool:
+    """Whether a header can carry it."""
+    return text.isascii() and text.isprintable()
+
+
+Key = Annotated[SecretStr, AfterValidator(_key)]
 
 
 class Environment(BaseSettings):
@@ -24,9 +42,9 @@ class Environment(BaseSettings):
     agent_host_trust: bool = False
     xdg_config_home: Path | None = None
     xdg_state_home: Path | None = None
-    openai_api_key: SecretStr | None = None
+    openai_api_key: Key | None = None
     openai_base_url: str | None = None
-    anthropic_api_key: SecretStr | None = None
+    anthropic_api_key: Key | None = None
     anthropic_base_url: str | None = None
     otel_sdk_disabled: bool = False
     otel_traces_exporter: str | None = None
@@ -59,7 +77,10 @@ def environment() -> Environment:
     try:
         return Environment()
     except ValidationError as error:
-        wrong = [f"environment: {str(e['loc'][0]).upper()}: {e['msg'].lower()}" for e in error.errors()]
+        wrong = [
+            f"environment: {str(e['loc'][0]).upper()}: {e['msg'].lower().removeprefix('value error, ')}"
+            for e in error.errors()
+        ]
         raise ConfigError("\n".join(wrong)) from None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from host.config.environment import NOT_A_KEY, is_key
 from host.config.interpolate import Interpolation, interpolate
 from host.config.places import dotted, places
 from host.config.problems import Problems
@@ -189,6 +190,8 @@ class _Build:
             wrong.add(at, f'base_url is missing; at its own address {name} does not speak wire = "{wire}"')
         elif section.base_url is None and name not in BUILT_IN:
             wrong.add(at, "base_url is missing; it ends with the version: http://127.0.0.1:8080/v1")
+        elif section.api_key and not is_key(section.api_key):
+            wrong.add((*at, "api_key"), NOT_A_KEY)
         else:
             models = {model: known.model_dump(exclude_none=True) for model, known in section.models.items()}
             base_url = section.base_url.rstrip("/") if section.base_url else None

@@ -76,6 +76,10 @@ RULE = '[[rules]]\nserver = "*"\ntool = "*"\nverdict = "deny"\n'
         ('[profiles.p]\nfallback = ["x"]', '2: profiles.p.fallback[1]: should be written "provider/model"'),
         ('[providers.x]\nbase_url = "http://x/v1"', "1: providers.x: wire is missing"),
         ('[providers.x]\nwire = "responses"\nbase_url = "x"', "3: providers.x.base_url: should be an address"),
+        (
+            '[providers.x]\nwire = "chat"\nbase_url = "http://x/v1"\napi_key = "k\\nk"',
+            "4: providers.x.api_key: a key is one",
+        ),
         ('model = "gpt"', '1: model: should be written "provider/model"'),
         ('model = "opnai/gpt"', "1: model: unknown provider opnai; did you mean openai?"),
         ('model = "anthropik/x"', "1: model: unknown provider anthropik; did you mean anthropic?"),

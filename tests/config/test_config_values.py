@@ -119,6 +119,9 @@ def test_a_provider_of_ones_own_and_the_built_in_ones(whole, monkeypatch, tmp_pa
         "http://127.0.0.1:1/v1",
     )
     assert config.secrets == {"OPENAI_API_KEY": "sk-canary"}
+    monkeypatch.setenv("OPENAI_API_KEY", "sk\ncanary")
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY: a key is one line"):
+        load(tmp_path, "")
 
 
 @pytest.mark.parametrize(
