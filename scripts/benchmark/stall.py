@@ -1,7 +1,9 @@
 """How long bad servers hold up everybody else: scripts/bench stall
 
-In one session a server floods, one sends a line that never ends, one answers with nearly 64 MB on one line. In another
-session a server is called all the while. For each: how it ended, the longest stall of the loop, the slowest call.
+In one session a call makes its server flood, send a line that never ends, or answer with 16 MB and with nearly 64 MB on
+one line. In another session a server is called all the while. For each: after how long the call was at its end, the
+longest stall of the loop, the slowest of the other calls, and the end. Then how soon a reply that cannot be read fails
+its call.
 """
 
 from __future__ import annotations
@@ -16,43 +18,45 @@ import anyio
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "servers")]
 
-from serving import call  # noqa: E402
+from serving import call, lean, serving  # noqa: E402
 
 from host.core.settings import ServerConfig  # noqa: E402
 from host.servers.pool import Pool  # noqa: E402
 
 SERVER = str(Path(__file__).parent / "tool_server.py")
-NOISE = "import sys\nsys.stdin.readline()\nwhile True: sys.stdout.write({!r})"
-BAD = {
-    "flood": ("-c", NOISE.format("noise\n" * 10_000)),
-    "endless line": ("-c", NOISE.format("x" * 65_536)),
-    "64 MB": (SERVER,),
+BAD: dict[str, tuple[str, dict[str, Any]]] = {
+    "flood": ("bad__spill", {"text": "noise\n"}),
+    "endless line": ("bad__spill", {"text": "x"}),
+    "16 MB": ("bad__rows", {"mb": 12, "structured": False}),  # so long once it is a text in JSON
+    "64 MB": ("bad__rows", {"mb": 50, "structured": False}),
 }
 WAIT = 60
 
 
 async def main() -> None:
-    for what, arguments in BAD.items():
-        bad = ServerConfig("bad", "python", arguments, startup_timeout=WAIT, tool_timeout=WAIT)
+    for what, (tool, arguments) in BAD.items():
+        bad = ServerConfig("bad", "python", (SERVER,), tool_timeout=WAIT)
         good = ServerConfig("good", "python", (SERVER,))
         worst = {"loop": 0.0, "call": 0.0}
         async with Pool() as pool:
-            other = pool.servers("other", [good], lambda _: None, lambda *_: None, {})
+            one, other = (pool.servers(at.name, [at], lambda _: None, lambda *_: None, {}) for at in (bad, good))
+            await one.settled()
             await other.settled()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(beat, worst)
                 tasks.start_soon(calls, other, worst)
                 began = time.perf_counter()
-                one = pool.servers("one", [bad], lambda _: None, lambda *_: None, {})
-                await one.settled()
-                ended = one.statuses["bad"].detail
-                if one.statuses["bad"].state == "ready":
-                    result = await call(one, "bad__rows", {"mb": 50, "structured": False})
-                    ended = f"{result.outcome} {result.reason or ''}"
+                result = await call(one, tool, arguments)
                 took = time.perf_counter() - began
                 tasks.cancel_scope.cancel()
         stalls = "  ".join(f"{of} {seconds * 1000:4.0f} ms" for of, seconds in worst.items())
-        print(f"{what:13} {took:5.1f} s  {stalls}  {ended}")
+        print(f"{what:13} {took:5.2f} s  {stalls}  {result.outcome} {result.reason or ''}")
+    async with serving(lean("modern")) as servers:
+        await servers.settled()
+        for how in ("utf8", "deep"):
+            began = time.perf_counter()
+            result = await call(servers, "lean__broken", {"how": how})
+            print(f"unreadable reply ({how}): {result.outcome} after {(time.perf_counter() - began) * 1000:.0f} ms")
 
 
 async def beat(worst: dict[str, float]) -> None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The benchmark's MCP server: echo, sleep (milliseconds; any number at once), rows (megabytes of JSON on one line, as
-text or structured). No SDK, no asyncio."""
+text or structured), spill (the same bytes without an end). No SDK, no asyncio."""
 
 import heapq
 import json
@@ -15,6 +15,7 @@ TOOLS = [
     {"name": "echo", "description": "Say the text again.", "inputSchema": TEXT},
     {"name": "sleep", "description": "Wait.", "inputSchema": MS},
     {"name": "rows", "description": "List many rows.", "inputSchema": MB},
+    {"name": "spill", "description": "Never stop.", "inputSchema": TEXT},
 ]
 
 
@@ -66,6 +67,9 @@ def main() -> None:
                         heapq.heappush(due, (time.monotonic() + params["arguments"]["ms"] / 1000, id))
                     case "tools/call" if params["name"] == "rows":
                         rows(id, **params["arguments"])
+                    case "tools/call" if params["name"] == "spill":
+                        while True:
+                            put(params["arguments"]["text"].encode() * 10_000)
                     case "tools/call":
                         send({"id": id, "result": words(params["arguments"]["text"])})
                     case _ if id is not None:
