@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except UsageError as error:
-        return _told(str(error), USAGE)
+        return _told(USAGE, str(error))
     except Exception as error:
         return _failed(error, options)
 
@@ -71,22 +71,22 @@ def _failed(error: Exception, options: argparse.Namespace) -> int:
     for leaf in leaves:
         match leaf:
             case UsageError():
-                return _told(str(leaf), USAGE)
+                return _told(USAGE, str(leaf))
             case ConfigError():
-                return _told(str(leaf), CONFIG)
+                return _told(CONFIG, *leaf.lines)
             case ProviderError():
-                return _told(str(leaf), AUTH if leaf.auth else UNAVAILABLE)
+                return _told(AUTH if leaf.auth else UNAVAILABLE, str(leaf))
             case StoreError():
-                return _told(str(leaf), _damage(options))
+                return _told(_damage(options), str(leaf))
             case HostError():
-                return _told(str(leaf), USAGE)
+                return _told(USAGE, str(leaf))
             case BrokenPipeError():
                 return DONE
     # Values of variables are left out: they may hold what nobody should see.
     for leaf in leaves:
         where = "".join(traceback.format_tb(leaf.__traceback__)).splitlines() if options.verbose else ()
         show(*where)
-        _told(f"internal error: {type(leaf).__name__}: {leaf}", INTERNAL)
+        _told(INTERNAL, f"internal error: {type(leaf).__name__}: {leaf}")
     return INTERNAL
 
 
@@ -113,8 +113,8 @@ def _damage(options: argparse.Namespace) -> int:
     return DAMAGED if verify(environment().state_folder, options.resume)[1] else INTERNAL
 
 
-def _told(text: str, code: int) -> int:
+def _told(code: int, *lines: str) -> int:
     from host.frontends.plain import tell
 
-    tell(*text.strip("\n").split("\n"))
+    tell(*lines)
     return code

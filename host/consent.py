@@ -65,9 +65,9 @@ def settle(file: ConfigFile, home: Path, trust: bool, ask: Ask | None) -> bool:
             return True
         if ask is None:
             raise ConfigError(
-                f"{file.path}: this project's file needs your consent before it is used, and nobody is here to ask.\n"
+                f"{file.path}: this project's file needs your consent before it is used, and nobody is here to ask.",
                 f"Look at what it would run ({', '.join(start.server for start in begun) or 'no server'}), then say "
-                "--trust (or AGENT_HOST_TRUST=1) for this run, or start agent-host in a terminal to consent for good"
+                "--trust (or AGENT_HOST_TRUST=1) for this run, or start agent-host in a terminal to consent for good",
             )
         agreed = ask(describe(file, begun))
         if agreed:

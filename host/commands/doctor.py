@@ -78,7 +78,7 @@ def _configured(options: argparse.Namespace, env: Environment, found: Found) -> 
         config = merge(files, env)
         model, why = choose_model(options.model, config, env)
     except ConfigError as error:
-        found.config["problems"] += str(error).splitlines()
+        found.config["problems"] += error.lines
         return None
     if why is NO_MODEL:
         chosen, notices = detected(config, asks=False)
@@ -100,7 +100,7 @@ def _agreed(options: argparse.Namespace, env: Environment, file: ConfigFile, fou
             return file
         problem = f"{file.path}: you did not consent to it; only its ask and deny rules hold"
     except ConfigError as error:
-        problem = str(error).replace("\n", " ")
+        problem = " ".join(error.lines)
     told["used"] = False
     found.config["problems"].append(problem)
     return tightening(file)

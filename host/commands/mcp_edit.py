@@ -193,7 +193,7 @@ def refuse(draft: Draft, what: str) -> None:
     """Stop where the loader finds something wrong that was not wrong before."""
     if draft.problems:
         draft.drop()
-        raise ConfigError("\n".join([*draft.problems, what]))
+        raise ConfigError(*draft.problems, what)
 
 
 def agreed(options: argparse.Namespace, shown: Sequence[str], question: str) -> bool:

@@ -44,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
             write_entry(options, env, to, id, translated(path, id, raw))
         except ConfigError as error:
             refused += 1
-            tell(" · ".join(str(error).splitlines()))
+            tell(" · ".join(error.lines))
     return 3 if refused else 0
 
 

@@ -105,7 +105,7 @@ def _test(options: argparse.Namespace) -> int:
     if options.operands:
         files = [read_file(Path(name), "user", os.environ) for name in options.operands]
         if wrong := [text for file in files for text in file.problems.texts()]:
-            raise ConfigError("\n".join(wrong))
+            raise ConfigError(*wrong)
         lists = [file.rules for file in files] + [p.rules for file in files for p in file.profiles.values()]
     else:
         config = begin(options, terminal_ask(options), talks=False, starts=False).config

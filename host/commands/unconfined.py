@@ -50,9 +50,9 @@ def _asked(servers: Sequence[ServerConfig], why: str, ask: Ask | None) -> bool:
     if ask is None:
         first = servers[0]
         raise ConfigError(
-            f"{first.file}: no sandbox works on this machine ({why}), and nobody is here to ask.\n"
+            f"{first.file}: no sandbox works on this machine ({why}), and nobody is here to ask.",
             f'Install bubblewrap, or write sandbox = "off" under [mcp_servers.{first.name}] to start it with your '
-            f"rights, or say --trust for this run (servers: {names})"
+            f"rights, or say --trust for this run (servers: {names})",
         )
     return ask(
         [

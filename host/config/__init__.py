@@ -52,5 +52,5 @@ def read_files(
     for path, origin in file_places(env, folder, named, admin):
         files.append(read_file(path, origin, os.environ, sum(len(file.rules) for file in files)))
     if wrong := [text for file in files for text in file.problems.texts()]:
-        raise ConfigError("\n".join(wrong))
+        raise ConfigError(*wrong)
     return files

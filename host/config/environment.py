@@ -81,7 +81,7 @@ def environment() -> Environment:
             f"environment: {str(e['loc'][0]).upper()}: {e['msg'].lower().removeprefix('value error, ')}"
             for e in error.errors()
         ]
-        raise ConfigError("\n".join(wrong)) from None
+        raise ConfigError(*wrong) from None
 
 
 def _xdg(folder: Path | None, default: str) -> Path:

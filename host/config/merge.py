@@ -48,7 +48,7 @@ def loosens(file: ConfigFile) -> bool:
 def merge(files: Sequence[ConfigFile], env: Environment, base_prompt: str = "") -> Config:
     """Join files in the order admin, user, project. Raises ConfigError with every problem."""
     if wrong := [*_doubles(files), *_lookalikes(files), *_unknown_names(files, env), *_forbidden(files)]:
-        raise ConfigError("\n".join(wrong))
+        raise ConfigError(*wrong)
     rules = tuple(rule for file in files for rule in file.rules)
     tokens = env.state_folder / "tokens"
     servers = {

@@ -190,5 +190,5 @@ def _read(applies: Sequence[tuple[Path, Origin]], env: Environment) -> tuple[lis
         try:
             merge(files, env)
         except ConfigError as error:
-            wrong = str(error).splitlines()
+            wrong = list(error.lines)
     return files, wrong

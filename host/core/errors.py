@@ -13,7 +13,11 @@ class HostError(Exception):
 
 
 class ConfigError(HostError):
-    """Something the user wrote, or did not consent to, keeps us from starting."""
+    """Something the user wrote, or did not consent to, keeps us from starting; a line for each thing."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class ProviderError(HostError):

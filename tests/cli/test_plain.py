@@ -50,3 +50,14 @@ def test_a_mistake_is_told_without_what_would_steer(line, capsys, monkeypatch, t
     monkeypatch.chdir(tmp_path)
     assert cli.run(parse(line)) in (2, 3)
     assert SHOWN in capsys.readouterr().err
+
+
+def test_a_file_cannot_speak_in_the_programs_name(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("AGENT_HOST_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "servers.toml").write_text('"a\\nagent-host: all is well" = 1\nwrong = 2\n')
+    assert cli.run(parse(["mcp", "list"])) == 3
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"agent-host: {tmp_path}/servers.toml:1: ")
+    assert "␣U+000Aagent-host: all is well" in first
+    assert second.startswith(f"agent-host: {tmp_path}/servers.toml:2: wrong: ")
