@@ -132,6 +132,7 @@ class Host:
         self.items: list[Json] = []
         self.tools: dict[str, Json] = {}
         self.about: dict[str, Json] = {}
+        self.record("session_opened")
         entries = config.get("mcp_servers", {})
         self.servers = {name: Remote(entry) if "url" in entry else Process(entry) for name, entry in entries.items()}
         for name, server in self.servers.items():
@@ -139,13 +140,14 @@ class Host:
                 self.about[name] = server.ask("initialize")
                 listed = server.ask("tools/list").get("tools", [])
                 self.tools |= {f"{name}__{tool['name']}": tool for tool in listed}
+                self.record("connected", server=name)
             except (OSError, ValueError, LookupError) as error:
                 sys.stderr.write(f"{name}: {error}\n")
 
     def record(self, kind: str, **fields: Any) -> None:
         """A line of the log, pasted together of what it is about."""
-        pasted = ",".join(f'"{k}":{v}' if isinstance(v, int) else f'"{k}":"{v}"' for k, v in fields.items())
-        line = f'{{"kind":"{kind}","session":"{SESSION}",{pasted}}}'
+        pasted = "".join(f',"{k}":{v}' if isinstance(v, int) else f',"{k}":"{v}"' for k, v in fields.items())
+        line = f'{{"kind":"{kind}","session":"{SESSION}"{pasted}}}'
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a") as log:
             log.write(line + "\n")

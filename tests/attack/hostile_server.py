@@ -124,6 +124,9 @@ def called(id, params) -> None:
 def answer(message) -> None:
     id, method, params = message["id"], message["method"], message.get("params") or {}
     said = spec()
+    if method in ("initialize", "server/discover") and (how := said.get("behaviour", {}).get("start")):
+        misbehave(how, id)
+        return
     about = {
         "capabilities": said.get("capabilities", {"tools": {"listChanged": True}, "resources": {}, "prompts": {}}),
         "serverInfo": said.get("info", {"name": NAME, "version": "1"}),
