@@ -55,6 +55,15 @@ def test_the_panel_fits_common_terminals(size: tuple[int, int]) -> None:
     play(FakeDoor(asking(LONG, CANCEL)), scene, size=size)
 
 
+def test_in_a_small_terminal_the_keys_stay_and_the_facts_say_that_they_are_cut() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.sees(
+            "RISK", "more lines in a taller terminal", "more lines below", "[n] deny", "[esc] stop the turn"
+        )
+
+    play(FakeDoor(asking(LONG, CANCEL, reason="a reason of many words, longer than a line " * 3)), scene, size=(50, 16))
+
+
 def test_y_runs_once() -> None:
     async def scene(stage: Stage) -> None:
         await stage.reviewing()

@@ -65,7 +65,7 @@ class ChatApp(App[int]):
         browse: Callable[[str], str | None] = _browse,
     ) -> None:
         super().__init__()
-        self.VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-high")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]
         self.register_theme(CALM)
         self.theme = CALM.name
         self.title = title

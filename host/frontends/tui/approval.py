@@ -92,6 +92,10 @@ class Approval(Panel):
     def flexible(self) -> Iterable[Widget]:
         return self.room, self.editor
 
+    @property
+    def facts(self) -> Drawn:
+        return self.risk
+
     def on_resize(self) -> None:
         super().on_resize()
         self.call_after_refresh(self._scrolled)

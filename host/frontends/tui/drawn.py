@@ -24,6 +24,7 @@ class Drawn(Widget):
         super().__init__(id=id, classes=classes)
         self._lines = lines
         self._drawn: tuple[int, Lines] = (0, [])
+        self._most: int | None = None
 
     def show(self, lines: Callable[[int], Iterable[Line]]) -> None:
         self._lines = lines
@@ -34,10 +35,25 @@ class Drawn(Widget):
         self.clear_cached_dimensions()
         self.refresh(layout=True)
 
+    def cut(self, most: int | None) -> None:
+        """Draw so many lines at most; the last one tells of those that are left out."""
+        if most != self._most:
+            self._most = most
+            self.redraw()
+
+    @property
+    def whole(self) -> int:
+        """How many lines there are, uncut."""
+        return len(self._drawn[1])
+
     def lines(self, width: int) -> Lines:
         if self._drawn[0] != width:
             self._drawn = width, list(self._lines(width))
-        return self._drawn[1]
+        lines = self._drawn[1]
+        if self._most is None or len(lines) <= self._most:
+            return lines
+        left = len(lines) - self._most + 1
+        return [*lines[: self._most - 1], styled(f"▾ {left} more lines in a taller terminal", "$warning")]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self.lines(width)) if width else 0

@@ -25,7 +25,8 @@ def facts(asked: Asked, width: int) -> Lines:
     reach = ("can carry data out", "$warning") if asked.open is not False else ("stays inside", "$success")
     server = (asked.server, "bold")
     limits = ("" if asked.sandbox is None else f" · sandbox {asked.sandbox}", "$quiet")
-    lines = [joined(("RISK  ", "$quiet"), (effect, style), " · ", reach, " · server ", server, limits)]
+    risk = joined((effect, style), " · ", reach, " · server ", server, limits)
+    lines = _labelled("RISK", risk.wrap(max(width - 6, 8)))
     if asked.runs:
         lines += _labelled("RUNS", wrapped(shlex.join(asked.runs), width - 6))
     why = "; ".join([*(f"rule {rule}" for rule in asked.rules or ()), asked.reason or ""]).strip("; ")

@@ -16,6 +16,8 @@ from host.frontends.tui.draw import wrapped
 from host.frontends.tui.drawn import Drawn, flow
 
 DEAD = 0.4
+LEAST = 3
+"""Lines that what scrolls has in the lowest terminal."""
 Clock = Callable[[], float]
 Submit = Callable[[Command], str | None]
 
@@ -56,6 +58,11 @@ class Panel(Vertical, can_focus=True):
         """The parts that scroll, so that the rest, the keys above all, is always in sight."""
         return ()
 
+    @property
+    def facts(self) -> Drawn | None:
+        """What gives way where even that leaves no room."""
+        return None
+
     def on_resize(self) -> None:
         self.call_after_refresh(self.fit)
 
@@ -64,8 +71,15 @@ class Panel(Vertical, can_focus=True):
         scrolling = list(self.flexible)
         rest = [child for child in self.children if child.display and child not in scrolling]
         used = sum(child.outer_size.height + child.styles.margin.height for child in rest)
+        room = self.screen.size.height * 7 // 10 - 3
+        if self.facts is not None:
+            whole = self.facts.whole
+            used += whole - self.facts.outer_size.height
+            cut = used + LEAST - room
+            self.facts.cut(max(whole - cut, 2) if cut > 0 else None)
+            used -= max(min(cut, whole - 2), 0)
         for widget in scrolling:
-            widget.styles.max_height = max(self.screen.size.height * 7 // 10 - used - 3, 3)
+            widget.styles.max_height = max(room - used, LEAST)
 
     def begin(self) -> None:
         """From now on the keys are dead for a moment."""
