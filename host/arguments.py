@@ -87,7 +87,10 @@ class _Parser(argparse.ArgumentParser):
         actions = next((action.choices for action in self._positionals._group_actions if action.choices), None)
         if actions and "required" in message:
             message = f"say what to do: {', '.join(actions)}"
-        self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists all)\n")
+        from host.frontends.plain import show
+
+        show(f"{self.prog}: {message} ({self.prog} --help lists all)")
+        raise SystemExit(2)
 
     def flags(self) -> list[str]:
         return [flag for action in self._actions for flag in action.option_strings]

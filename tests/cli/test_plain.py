@@ -52,6 +52,12 @@ def test_a_mistake_is_told_without_what_would_steer(line, capsys, monkeypatch, t
     assert SHOWN in capsys.readouterr().err
 
 
+def test_a_mistake_in_the_command_line_is_told_without_what_would_steer(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse(["run", "x", f"--{EVIL}"])
+    assert SHOWN in capsys.readouterr().err
+
+
 def test_a_file_cannot_speak_in_the_programs_name(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("AGENT_HOST_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)

@@ -139,16 +139,16 @@ def test_an_address_is_opened_only_by_its_key_and_then_done() -> None:
     play(address("https://pay.example.com/confirm?order=1"), scene, browse=browser)
 
 
-def test_an_address_can_be_copied_declined_and_cancelled() -> None:
+def test_an_address_can_be_copied_as_shown_declined_and_cancelled() -> None:
     async def scene(stage: Stage) -> None:
         await stage.reviewing()
         await stage.press("c")
-        assert stage.app.clipboard == "https://pay.example.com"
+        assert stage.app.clipboard == "https://pay.example.com/␣U+000Axdg-open"
         await stage.sees("[y] done there")
         await stage.press("d")
         assert stage.answers == [ev.Answer("decline", "q1")]
 
-    play(address("https://pay.example.com", "sign_in"), scene)
+    play(address("https://pay.example.com/\nxdg-open", "sign_in"), scene)
 
     async def cancel(stage: Stage) -> None:
         await stage.reviewing()

@@ -88,7 +88,7 @@ class Address(Panel):
 
     def action_copy(self) -> None:
         if self.armed and self.has_focus:
-            self.app.copy_to_clipboard(self.url)
+            self.app.copy_to_clipboard(safe(self.url))  # what is pasted elsewhere is what was seen here
             self._taken(True)
 
     def _taken(self, taken: bool) -> None:
