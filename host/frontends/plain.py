@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from host.core.text import Secrets, safe, safe_json
 
 
 def say(*lines: str) -> None:
     """Lines on stdout. Each stays one line, whatever stands in it."""
-    sys.stdout.write(_lines(lines))
+    _write(sys.stdout, "".join(f"{safe(line)}\n" for line in lines))
 
 
 def show(*lines: str) -> None:
     """Lines on stderr, for the person beside the program."""
-    sys.stderr.write(_lines(lines))
+    _write(sys.stderr, "".join(f"{safe(line)}\n" for line in lines))
 
 
 def tell(*lines: str) -> None:
@@ -61,8 +61,7 @@ def line_after(question: str, fresh: bool = True) -> str:
         import termios
 
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    sys.stderr.write(safe(question))
-    sys.stderr.flush()
+    _write(sys.stderr, safe(question))
     return sys.stdin.readline()
 
 
@@ -74,9 +73,10 @@ def yes(question: str) -> bool:
 def draw(line: str, end: str = "") -> None:
     """A line on stderr over the one before, where that is a terminal."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{safe(line)}{end}")
-        sys.stderr.flush()
+        _write(sys.stderr, f"\r\x1b[K{safe(line)}{end}")
 
 
-def _lines(lines: tuple[str, ...]) -> str:
-    return "".join(f"{safe(line)}\n" for line in lines)
+def _write(stream: TextIO, text: str) -> None:
+    """What the stream's encoding cannot say is written as escapes."""
+    stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+    stream.flush()

@@ -1,6 +1,8 @@
 """What goes through the door to stdout and stderr steers no terminal, hides nothing and stays where it was put."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -40,6 +42,13 @@ def test_what_goes_into_a_pipe_or_a_file_is_byte_for_byte(capsysbinary, tmp_path
         plain.put_line(json.dumps({"a": EVIL}, ensure_ascii=False).encode(), out)
     text = (tmp_path / "out").read_text()
     assert (text[-1], text[:-1].isprintable(), json.loads(text)) == ("\n", True, {"a": EVIL})
+
+
+def test_a_terminal_of_another_encoding_gets_escapes_and_no_error(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    plain.say("grün …")
+    assert written.getvalue() == b"gr\\xfcn \\u2026\n"
 
 
 @pytest.mark.parametrize(
