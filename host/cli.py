@@ -64,7 +64,8 @@ def _change_folder(options: argparse.Namespace) -> None:
 
 
 def _failed(error: Exception, options: argparse.Namespace) -> int:
-    from host.core.errors import ConfigError, HostError, ProviderError, StoreError
+    from host.core.errors import ConfigError, HostError, ProviderError, SessionError, StoreError
+    from host.core.text import Secrets
     from host.frontends.plain import show
 
     leaves = list(_leaves(error))
@@ -78,26 +79,28 @@ def _failed(error: Exception, options: argparse.Namespace) -> int:
                 return _told(AUTH if leaf.auth else UNAVAILABLE, str(leaf))
             case StoreError():
                 return _told(_damage(options), str(leaf))
-            case HostError():
+            case HostError() if not isinstance(leaf, SessionError):
                 return _told(USAGE, str(leaf))
             case BrokenPipeError():
                 return DONE
-    # Values of variables are left out: they may hold what nobody should see.
+    # Values of variables are left out: they may hold what nobody should see. So may words that nobody foresaw.
+    known = Secrets(getattr(options, "secrets", {}))
     for leaf in leaves:
-        where = "".join(traceback.format_tb(leaf.__traceback__)).splitlines() if options.verbose else ()
-        show(*where)
-        _told(INTERNAL, f"internal error: {type(leaf).__name__}: {leaf}")
+        fault = leaf.__cause__ if isinstance(leaf, SessionError) and leaf.__cause__ else leaf
+        show(*"".join(traceback.format_tb(fault.__traceback__)).splitlines() if options.verbose else ())
+        words = str(leaf) if isinstance(leaf, SessionError) else f"{type(leaf).__name__}: {leaf}"
+        _told(INTERNAL, known.clean(f"internal error: {words}"))
     return INTERNAL
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group of them, or what they came from, or the error itself."""
-    from host.core.errors import SessionError
+    """The errors in a group of them, or the foreseen one that they came from, or the error itself."""
+    from host.core.errors import HostError, SessionError
 
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
-    elif isinstance(error, SessionError) and error.__cause__ is not None:
+    elif isinstance(error, SessionError) and isinstance(error.__cause__, HostError):
         yield from _leaves(error.__cause__)
     else:
         yield error

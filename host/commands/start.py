@@ -46,7 +46,7 @@ class Begun:
 def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True, starts: bool = True) -> Begun:
     """Read the files, settle consent, choose the model. Raises ConfigError, or UsageError for a session unknown.
     Who does not talk to a model (`talks` is False) looks for none on this machine; who starts no server
-    (`starts` is False) needs no sandbox."""
+    (`starts` is False) needs no sandbox. What is secret is left in `options.secrets`, for whoever tells of a fault."""
     env = environment()
     resume = resumed(options, env.state_folder)
     files = read_files(env, Path.cwd(), options.config)
@@ -58,6 +58,7 @@ def begin(options: argparse.Namespace, ask: Ask | None, talks: bool = True, star
             files[number] = tightening(file)
             notices.append(f"{file.path} is not used, for you did not consent; only its ask and deny rules hold")
     config, unlocked = pinned(merge(files, env, base_prompt()), files, trust)
+    options.secrets = config.secrets
     notices += unlocked
     config = replace(config, servers={name: installed(server, config.home) for name, server in config.servers.items()})
     if options.profile and options.profile not in config.profiles:

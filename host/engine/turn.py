@@ -13,6 +13,7 @@ from host.core import events as ev
 from host.core.errors import HostError, ProviderError, SessionError, StoreError
 from host.core.source import ServerStatus
 from host.core.state import CallModel, EndTurn, SettleCalls, next_step, time_used
+from host.core.text import Secrets
 from host.core.types import canonical
 from host.engine.compaction import ask, compact_by_hand
 from host.engine.session import Session
@@ -44,7 +45,7 @@ async def live(session: Session) -> None:
                 await to_thread.run_sync(session.log.mark_head, session.state.at)
                 session.setup.on_turn_end(session.state)
     except Exception as error:
-        session.fail(fault(error))
+        session.fail(fault(error, session.setup.secrets))
     finally:
         session.scope = None
         session.rest()
@@ -64,13 +65,14 @@ async def compacted(session: Session) -> None:
     session.wake()
 
 
-def fault(error: Exception) -> HostError:
-    """What ended a session, out of the groups that tasks wrap it in."""
+def fault(error: Exception, secrets: Secrets) -> HostError:
+    """What ended a session, out of the groups that tasks wrap it in. Nobody foresaw its words, so they pass here."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, StoreError):
         return error
-    unforeseen = SessionError(f"the session ended by a fault of the host: {type(error).__name__}: {error}")
+    words = secrets.clean(f"{type(error).__name__}: {error}")
+    unforeseen = SessionError(f"the session ended by a fault of the host: {words}")
     unforeseen.__cause__ = error
     return unforeseen
 

@@ -68,7 +68,8 @@ class SignedIn(Credentials):
         token = self.tokens.access
         if token is not None:
             if self._person is not None:
-                self._person.knows(self._name, token)
+                for secret in self.tokens.secret:
+                    self._person.knows(self._name, secret)
             request.headers["Authorization"] = f"Bearer {token}"
         return token
 

@@ -81,6 +81,13 @@ class Tokens:
         return token
 
     @property
+    def secret(self) -> list[str]:
+        """What nobody else may learn: both tokens, and what we were given as a client."""
+        tokens, client = self._own.get("tokens") or {}, self._own.get("client") or {}
+        found = (tokens.get("access_token"), tokens.get("refresh_token"), client.get("client_secret"))
+        return [each for each in found if each]
+
+    @property
     def due(self) -> bool:
         """Whether it is time to renew the token."""
         return self.renewable and time.time() > (self._own.get("expires_at") or float("inf")) - EARLY
