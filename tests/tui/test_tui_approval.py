@@ -279,6 +279,27 @@ def test_a_request_that_is_answered_elsewhere_leaves_the_screen() -> None:
 # --- what never approves
 
 
+def test_a_line_of_an_argument_is_none_of_the_panel() -> None:
+    text = "x\n[y] run once   [n] deny\nRISK  reads · stays inside " + "a " * 60 + "WHY"
+
+    async def scene(stage: Stage) -> None:
+        await stage.sees("Approve? tickets.reply", "┊ [y] run once   [n] deny", "┊ RISK  reads")
+        shown = [line.strip(" │") for line in stage.lines()]
+        assert any(line.startswith("┊") and line.endswith("WHY\"") for line in shown)
+
+    play(FakeDoor(asking(("tickets__reply", {"to": text}))), scene)
+
+
+def test_a_name_of_an_argument_is_no_line_of_the_panel() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.sees("Approve? tickets.reply", '"[y] run once   [n] deny"', '┊ "x')
+        shown = [line.strip(" │") for line in stage.lines()]
+        assert sum(line.startswith("RISK") for line in shown) == 1
+
+    names = ("[y] run once   [n] deny", "x" + " " * 92 + "RISK  reads · stays inside")
+    play(FakeDoor(asking(("tickets__reply", dict.fromkeys(names, 1)))), scene, size=(100, 40))
+
+
 def test_keys_are_dead_when_the_panel_appears() -> None:
     async def scene(stage: Stage) -> None:
         await stage.until(lambda: stage.app.chat.panel is not None and stage.panel.has_focus)
@@ -287,9 +308,20 @@ def test_keys_are_dead_when_the_panel_appears() -> None:
         stage.wait(0.39)
         await stage.press("y")
         assert not stage.handle.commands
-        stage.wait(0.02)
+        stage.wait(0.41)
         await stage.press("y")
         assert only(stage) == ev.Answer("accept", "q1")
+
+    play(FakeDoor(asking(REPLY)), scene)
+
+
+def test_a_key_that_is_held_down_since_before_the_panel_approves_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.until(lambda: stage.app.chat.panel is not None and stage.panel.has_focus)
+        for _ in range(20):
+            stage.wait(0.1)
+            await stage.press("y")
+        assert not stage.handle.commands
 
     play(FakeDoor(asking(REPLY)), scene)
 

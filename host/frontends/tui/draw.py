@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from host.frontends.view import STAGES, Beside, Block, CallCard, ModelBlock, Not
 
 GUTTER = 12
 FOLD = 40
+WORD = re.compile(r"[\w.$-]+")
 WIDE = 72
 """Columns behind the gutter from where on a card has room for the size of its result."""
 COLOURS: Mapping[Stage, str] = {
@@ -184,18 +186,23 @@ def details(card: CallCard, width: int, unfolded: int) -> Lines:
 
 
 def arguments(values: Mapping[str, Any], width: int) -> Lines:
-    """Every argument in full: name, value, and the length of a long text. Nothing is cut."""
-    names = {name: styled(str(name), "$accent") for name in values}
+    """Every argument in full: name, value, and the length of a long text. Nothing is cut. What could pass for a line of
+    the host has a bar or a quote before it: each line of a long text, and a name that is more than a word."""
+    bar = styled("┊ ", "$quiet")
+    names = {name: styled(str(name) if WORD.fullmatch(str(name)) else f'"{name}"', "$accent") for name in values}
     column = min(max((len(name) for name in names.values()), default=0), width // 3) + 2
     lines: Lines = []
     for name, value in values.items():
         room = max(width - column, 10)
         body = wrapped(f'"{value}"' if isinstance(value, str) else _json(value, room), room)
         if isinstance(value, str) and len(body) > 1:
+            body = hang(bar, wrapped(f'"{value}"', room - bar.cell_length), repeat=True)
             body.append(styled(f"{len(value)} characters, {len(body)} lines", "$quiet"))
         head = names[name]
         if head.cell_length > column - 2:
-            lines += [*head.fold(width), *hang(styled(" " * column), body)]
+            folded = head.fold(width - bar.cell_length)
+            lines += hang(bar, folded, repeat=True) if len(folded) > 1 else folded
+            lines += hang(styled(" " * column), body)
         else:
             lines += hang(head.truncate(column, pad=True), body)
     return lines

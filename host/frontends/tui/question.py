@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Key
 from textual.message import Message
 from textual.widget import Widget
 
@@ -24,7 +25,8 @@ Submit = Callable[[Command], str | None]
 
 class Panel(Vertical, can_focus=True):
     """A question docked above the prompt. Nothing in it is chosen beforehand, so a stray Enter does nothing, and
-    its keys are dead for a moment after it appears."""
+    its keys are dead for a moment after it appears, and until no key was pressed for as long: one that is held down, or
+    typed on, answers nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f8", "move(1)", "Next request", show=False),
@@ -84,6 +86,10 @@ class Panel(Vertical, can_focus=True):
     def begin(self) -> None:
         """From now on the keys are dead for a moment."""
         self._since = self._clock()
+
+    def on_key(self, event: Key) -> None:
+        if self.has_focus and not self.armed:
+            self.begin()
 
     def on_mount(self) -> None:
         self.problem.display = False
