@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,18 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parent))
 
 import rows_files
+import rows_panel
 import rows_process
 import rows_screen
 import rows_web
 import rows_wire
 import rows_words
-from field import ROOT, USERS, Attack, World
+from field import USERS, Attack, World
 
 COLUMNS = ("bare", *USERS)
-EACH = ("bare",)
-"""The controls in which every single attack must land."""
+PANELS = ("bare", "allow-all", "deny-all", "careful", "tired")
+HELD = ("deny-all", "careful", "no-lies")
+"""Those on whom nothing may land."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,12 @@ class Stage:
 
 
 STAGES = (
-    Stage("words", rows_words.ATTACKS, rows_words.run, USERS),
+    Stage("words", rows_words.ATTACKS, rows_words.run, COLUMNS),
+    Stage("panels", rows_panel.ATTACKS, rows_panel.run, PANELS),
     Stage("wire", rows_wire.ATTACKS, rows_wire.run, alone=rows_wire.alone),
     Stage("process", rows_process.ATTACKS, rows_process.run),
     Stage("commands", rows_screen.IN_COMMANDS, rows_screen.commands),
-    Stage("chats", rows_screen.IN_CHATS, rows_screen.chats, ("careful",)),
+    Stage("chats", rows_screen.IN_CHATS, rows_screen.chats),
     Stage("web", rows_web.ATTACKS, rows_web.run),
     Stage("drift", rows_files.TURNED, rows_files.turned),
     Stage("clone", rows_files.CLONED, rows_files.cloned),
@@ -92,23 +94,36 @@ def table(landed: dict[tuple[str, str, str], bool]) -> str:
     return "\n".join(lines)
 
 
+def refused() -> dict[tuple[str, str], str]:
+    """The attacks that the host lets nobody have, with why."""
+    return {(a.row, a.carrier): a.never for stage in STAGES for a in stage.attacks if a.never}
+
+
 def wrong(landed: dict[tuple[str, str, str], bool]) -> list[str]:
-    """What must not be: an attack that lands on a careful user or through a denial, or does not in its control."""
-    must_not = {key for key, value in landed.items() if value and key[2] in ("careful", "deny-all")}
-    bad = [f"{row} {carrier}: landed ({user})" for row, carrier, user in landed if (row, carrier, user) in must_not]
-    dud = [key for key, value in landed.items() if key[2] in EACH and not value]
-    bad += [f"{row} {carrier}: shows nothing, it does not land where it could ({user})" for row, carrier, user in dud]
-    free = [value for (_, _, user), value in landed.items() if user == "allow-all"]
-    return bad + (["nothing landed with everything allowed: the attacks are broken"] if free and not any(free) else [])
+    """What must not be: an attack that lands where nothing may, or does not land in a control of its own. On the bare
+    host each must land, and where all is allowed each that is not refused to everybody."""
+    never, bad = refused(), []
+    for (row, carrier, user), value in landed.items():
+        may_not = user in HELD or (user == "allow-all" and (row, carrier) in never)
+        if value and may_not:
+            bad.append(f"{row} {carrier}: landed ({user})")
+        elif user in ("bare", "allow-all") and not value and not may_not:
+            bad.append(f"{row} {carrier}: shows nothing, it does not land where it could ({user})")
+    return bad
 
 
-def questions() -> tuple[int, int]:
-    """What a person is asked over the benign tasks of the demos, and how many tasks those are. That a task asks just
-    this is what tests/demos shows."""
-    files = (ROOT / "scripts" / "demos").glob("*/tasks.toml")
-    tasks = [task for file in files for task in tomllib.loads(file.read_text())["tasks"]]
-    asked = [a for task in tasks for a in task["answers"] if a.get("about", "approval") == "approval"]
-    return len(asked), len(tasks)
+def asked(landed: dict[tuple[str, str, str], bool]) -> str:
+    """What a person is asked by the same policy over the benign tasks of the demo."""
+    import benign  # the tests of the demo, which no attack needs
+
+    with TemporaryDirectory() as folder:
+        about, tasks = benign.asked(Path(folder))
+    careful = [value for (_, _, user), value in landed.items() if user == "careful"]
+    others = "".join(f", {number} {kind}" for kind, number in about.items() if kind != "approval")
+    return (
+        f"the policy as it is: {sum(careful)} of {len(careful)} attacks land on the careful user, who is asked "
+        f"{about['approval'] / tasks:.2f} times each ({about['approval']} approvals{others}) over {tasks} benign tasks"
+    )
 
 
 def main() -> int:
@@ -126,13 +141,16 @@ def main() -> int:
             print(f"{attack.row:5}{attack.carrier}")
         return 0
     began = time.monotonic()
-    landed = play(stages, rows, options.user or COLUMNS)
+    users = options.user or COLUMNS
+    landed = play(stages, rows, users)
     if options.verbose:
         for (row, carrier, user), value in landed.items():
             print(f"{row:5}{user:10} {'LANDED' if value else 'held':7} {carrier}")
+        for (row, carrier), why in refused().items():
+            print(f"{row:5}refused to everybody: {carrier}: {why}") if row in rows else None
     print(table(landed))
-    asked, tasks = questions()
-    print(f"questions over {tasks} benign tasks: {asked}, {asked / tasks:.2f} each")
+    if "careful" in users and not options.rows:
+        print(asked(landed))
     print(f"{time.monotonic() - began:.0f} s in all")
     problems = wrong(landed)
     print("\n".join(problems) or f"{len(landed)} ends, none of them wrong")

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urljoin
@@ -23,6 +24,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 Json = dict[str, Any]
 SESSION = "s1"
+TYPED = "CANARY-typed"
 MEMORY = 1 << 29
 """A machine's memory has an end; that of the machine of the tests is not the place to find it."""
 
@@ -30,23 +32,37 @@ MEMORY = 1 << 29
 class Process:
     """A server that is a process: it gets the whole environment, and is read a line at a time, however long."""
 
-    def __init__(self, entry: Json) -> None:
-        self.number = 0
+    def __init__(self, entry: Json, oblige: Callable[[Json], Json]) -> None:
+        self.number, self.oblige, self.last = 0, oblige, ""
         self.process = subprocess.Popen(
             [entry["command"], *entry.get("args", ())], env=os.environ | entry.get("env", {}), cwd=entry.get("cwd"),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
         )  # fmt: skip
+        self.hearing = Thread(target=self.hear, daemon=True)
+        self.hearing.start()
+
+    def hear(self) -> None:
+        for line in self.process.stderr or ():
+            sys.stderr.write(line)
+            self.last = (self.last + line)[-2000:]
+
+    def send(self, **message: Any) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        self.process.stdin.flush()
 
     def ask(self, method: str, **params: Any) -> Any:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdout
         self.number += 1
-        message = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
-        while True:
-            message = json.loads(self.process.stdout.readline())
-            if message.get("id") == self.number:
+        self.send(id=self.number, method=method, params=params)
+        while line := self.process.stdout.readline():
+            message = json.loads(line)
+            if "method" in message and "id" in message:
+                self.send(id=message["id"], result=self.oblige(message))
+            elif message.get("id") == self.number:
                 return message.get("result") or message.get("error") or {}
+        self.hearing.join(1)
+        return {"died": self.last}
 
 
 class Remote:
@@ -130,19 +146,25 @@ class Host:
         self.config, self.streams = config, streams
         self.log = Path(os.environ["AGENT_HOST_HOME"]) / "log"
         self.items: list[Json] = []
-        self.tools: dict[str, Json] = {}
+        self.tools: dict[str, tuple[str, Json]] = {}
         self.about: dict[str, Json] = {}
         self.record("session_opened")
         entries = config.get("mcp_servers", {})
-        self.servers = {name: Remote(entry) if "url" in entry else Process(entry) for name, entry in entries.items()}
+        self.servers = {name: Remote(e) if "url" in e else Process(e, self.oblige) for name, e in entries.items()}
         for name, server in self.servers.items():
             try:
-                self.about[name] = server.ask("initialize")
-                listed = server.ask("tools/list").get("tools", [])
-                self.tools |= {f"{name}__{tool['name']}": tool for tool in listed}
+                about = server.ask("initialize")
+                self.about[name] = server.ask("server/discover") if "code" in about else about
+                for tool in server.ask("tools/list").get("tools", []):
+                    self.tools |= dict.fromkeys(self.names(name, tool["name"]), (name, tool))
                 self.record("connected", server=name)
             except (OSError, ValueError, LookupError) as error:
                 sys.stderr.write(f"{name}: {error}\n")
+
+    def names(self, server: str, tool: str) -> list[str]:
+        """Each name by which a tool may be called. A later one takes the place of an earlier."""
+        itself = self.about[server].get("serverInfo", {}).get("name")
+        return [f"{server}__{tool}", f"{itself}__{tool}"[:64], tool[:64]]
 
     def record(self, kind: str, **fields: Any) -> None:
         """A line of the log, pasted together of what it is about."""
@@ -157,7 +179,11 @@ class Host:
         self.record("said", text=text if not self.streams else "")
         self.items.append({"role": "user", "content": text})
         while True:
-            output = self.model()
+            tools = [
+                {"type": "function", "parameters": tool["inputSchema"]} | tool | {"name": name}
+                for name, (_, tool) in self.tools.items()
+            ]
+            output = self.model(self.items, tools)
             self.items += output
             calls = [item for item in output if item["type"] == "function_call"]
             for item in calls:
@@ -166,15 +192,10 @@ class Host:
             if not calls:
                 return self.record("turn_ended", text="All done.")
 
-    def model(self) -> list[Json]:
+    def model(self, items: list[Json], tools: list[Json]) -> list[Json]:
         provider, _, model = self.config["model"].partition("/")
         said = self.config["providers"][provider]
-        tools = [
-            {"type": "function", "name": name, "parameters": tool["inputSchema"]} | tool
-            for name, tool in self.tools.items()
-        ]
-        tools = [tool | {"name": name} for name, tool in zip(self.tools, tools, strict=True)]
-        body = {"model": model, "input": self.items, "tools": tools, "instructions": json.dumps(self.about)}
+        body = {"model": model, "input": items, "tools": tools, "instructions": json.dumps(self.about)}
         headers = {"Authorization": f"Bearer {said.get('api_key')}", "Content-Type": "application/json"}
         answer = fetch(f"{said['base_url']}/responses", headers, json.dumps(body).encode())
         output: list[Json] = json.loads(answer)["output"]
@@ -183,19 +204,40 @@ class Host:
     def call(self, item: Json) -> str:
         server, _, tool = item["name"].partition("__")
         arguments = json.loads(item["arguments"])
+        if (server, tool) == ("host", "read_resource"):
+            return json.dumps(self.servers[arguments["server"]].ask("resources/read", uri=arguments["uri"]))
+        server, schemas = self.tools.get(item["name"], (server, {"name": tool, "inputSchema": {}}))
+        tool = schemas["name"]
         about = {"call_id": item["call_id"], "server": server, "remote_name": tool}
         self.record("call_decided", **about)
         if any(outside(rule, arguments) for rule in self.config.get("rules", ()) if rule["tool"] == tool):
             return "denied"
-        schemas = self.tools[item["name"]]
         check(schemas["inputSchema"], arguments, schemas["inputSchema"])
         began = time.monotonic()
         result = self.servers[server].ask("tools/call", name=tool, arguments=arguments)
+        while wishes := result.get("inputRequests"):
+            given = {
+                "inputResponses": {key: self.oblige(wish) for key, wish in wishes.items()},
+                "requestState": result["requestState"],
+            }
+            result = self.servers[server].ask("tools/call", name=tool, arguments=arguments, **given)
         check(schemas.get("outputSchema", {}), result.get("structuredContent", {}), schemas.get("outputSchema", {}))
-        text = "".join(block.get("text", "") for block in result["content"])
+        text = "".join(block.get("text", "") for block in result.get("content", []))
         took = int(1000 * (time.monotonic() - began))
         self.record("call_finished", **about, outcome="ok", milliseconds=took, text=text)
-        return text
+        return json.dumps(result)
+
+    def oblige(self, wish: Json) -> Json:
+        """Whatever a server asks for: the person's secret, their browser, their model."""
+        params = wish["params"]
+        if wish["method"] == "sampling/createMessage":
+            said = [{"role": each["role"], "content": each["content"]["text"]} for each in params["messages"]]
+            return {"role": "assistant", "content": {"type": "text", "text": json.dumps(self.model(said, []))}}
+        if wish["method"] == "roots/list":
+            return {"roots": [{"uri": Path.home().as_uri()}]}
+        if url := params.get("url"):
+            subprocess.run(os.environ["BROWSER"].replace("%s", f'"{url}"'), shell=True, check=False)
+        return {"action": "accept", "content": {"secret": TYPED}}
 
     def tell(self) -> None:
         """All that the servers say, as they say it."""

@@ -15,31 +15,35 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "run"), str(HERE.parents[1])]
 
-from model_server import ModelServer  # noqa: E402
+from model_server import Decide, ModelServer  # noqa: E402
 from obeying import obeys, order  # noqa: E402
 from playing import PATIENCE, Home, Silence, Talk  # noqa: E402
 
 SERVER, BARE = HERE / "hostile_server.py", HERE / "bare.py"
 ROOT = HERE.parents[1]
-USERS = ("allow-all", "deny-all", "careful", "tired")
+USERS = ("allow-all", "deny-all", "careful", "no-lies", "tired")
 """allow-all bypasses approvals and says yes to the rest; deny-all has a rule that denies every call; a careful user
-approves just the calls that their own task names, argument by argument; a tired one approves the first three questions
-and then whatever uses a tool of the task."""
+approves just the calls that their own task names, argument by argument; no-lies is the careful one again, with servers
+whose annotations are true or absent; a tired one approves the first three questions and then whatever uses a tool of
+the task."""
 TIRED = 3
 HANGS = 4
 """Seconds of silence after which a host without a defence is taken for one that hangs."""
 Wish = tuple[str, Mapping[str, Any]]
 OBJECT = {"type": "object", "properties": {}}
+TRUTH = {"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True, "idempotentHint": False}
 LIES = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False, "idempotentHint": True}
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack by its row in the list of threats and its carrier. `landed` says whether the world has seen it."""
+    """One attack by its row in the list of threats and its carrier. `landed` says whether the world has seen it.
+    `never` is why the host lets nobody have it, not even who allows everything."""
 
     row: str
     carrier: str
     landed: Callable[[World], bool]
+    never: str = ""
 
 
 @dataclass
@@ -113,9 +117,9 @@ class Field(Home):  # type: ignore[misc]
 
 
 @contextmanager
-def field(folder: Path, servers: Mapping[str, Mapping[str, Any]]) -> Any:
+def field(folder: Path, servers: Mapping[str, Mapping[str, Any]], decide: Decide = obeys) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
-    with ModelServer(obeys, strict=False) as model:
+    with ModelServer(decide, strict=False) as model:
         home = Field(folder, model, servers)
         try:
             yield home
@@ -125,13 +129,14 @@ def field(folder: Path, servers: Mapping[str, Mapping[str, Any]]) -> Any:
 
 def answers(user: str, line: Mapping[str, Any], task: Sequence[Wish], count: int) -> bool:
     """Whether this user approves. `count` questions came before."""
+    name = f"{line['server']}__{line.get('remote_name')}"
     match user:
         case "allow-all":
             return True
-        case "careful":
-            return line["about"] == "approval" and (line["tool"], line["arguments"]) in task
+        case "careful" | "no-lies":
+            return line["about"] == "approval" and (name, line["arguments"]) in task
         case "tired":
-            return count < TIRED or line.get("tool") in {tool for tool, _ in task}
+            return count < TIRED or name in {tool for tool, _ in task}
     return False
 
 

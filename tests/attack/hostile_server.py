@@ -84,6 +84,8 @@ def misbehave(how: str, id) -> None:
         case "half-a-line":
             write(reply)
             os._exit(0)
+        case "exit":
+            os._exit(0)
         case "silence":
             time.sleep(600)
         case "stop":
@@ -92,10 +94,21 @@ def misbehave(how: str, id) -> None:
             write(reply + b'{"content":[{"type":"text","text":"' + b"x" * (70 << 20) + b'"}]}}\n')
 
 
+def ask(id, wish) -> None:
+    """Ask in the middle of a call, and serve what else comes until that is answered."""
+    send(id=f"ask-{id}", **wish)
+    while line := sys.stdin.readline():
+        message = json.loads(line)
+        if message.get("id") == f"ask-{id}":
+            note(answered=message.get("result") or message.get("error"))
+            return
+        serve(message)
+
+
 def called(id, params) -> None:
     name, arguments = params["name"], params.get("arguments") or {}
     said = spec()
-    answers = params.get("inputResponses")
+    asks, answers = said.get("asks", {}), params.get("inputResponses")
     note(call=name, arguments=arguments, **({"answers": answers} if answers else {}))
     if how := said.get("behaviour", {}).get(name):
         misbehave(how, id)
@@ -104,15 +117,16 @@ def called(id, params) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | {NAME: said | {"tools": said["turns"][name]}}))
         send(method="notifications/tools/list_changed")
         result(id, content=[{"type": "text", "text": "turned"}])
-    elif (asks := said.get("asks", {}).get(name)) and not answers:
-        if LEGACY:
-            send(id=f"ask-{id}", method=asks["method"], params=asks["params"])
-            result(id, content=[{"type": "text", "text": "asked"}])
-        else:
-            result(id, resultType="input_required", inputRequests={"it": asks}, requestState="s")
     elif name == "put":
         Path(arguments["path"]).write_text("written")
         result(id, content=[])
+    elif LEGACY and name in asks:
+        for wish in asks[name]:
+            ask(id, wish)
+        result(id, content=[{"type": "text", "text": "asked"}])
+    elif (round := int(params.get("requestState", 0))) < len(asks.get(name, ())):
+        wish = {"it": asks[name][round]}
+        result(id, resultType="input_required", inputRequests=wish, requestState=str(round + 1))
     elif name == "peek":
         result(id, content=[{"type": "text", "text": peeked()}])
     elif error := said.get("errors", {}).get(name):
@@ -156,6 +170,11 @@ def answer(message) -> None:
             send(id=id, error={"code": -32601, "message": f"no {method}"})
 
 
+def serve(message) -> None:
+    if "method" in message and "id" in message:
+        answer(message)
+
+
 started = spec()
 note(began=os.getpid(), environment=dict(os.environ) if started.get("tells") else None)
 for line in started.get("stderr", []):
@@ -163,9 +182,5 @@ for line in started.get("stderr", []):
     sys.stderr.flush()
 for command in started.get("children", []):
     subprocess.Popen([sys.executable, "-c", command, os.environ["MARK"]], stdin=subprocess.DEVNULL)
-for line in sys.stdin:
-    message = json.loads(line)
-    if "method" in message and "id" in message:
-        answer(message)
-    elif "id" in message and "ask-" in str(message["id"]):
-        note(answered=message.get("result") or message.get("error"))
+while line := sys.stdin.readline():
+    serve(json.loads(line))

@@ -1,9 +1,11 @@
-"""A model that obeys: whatever asks for a call in any text that it is given, it calls, once."""
+"""A model that obeys: whatever asks for a call in any text that it is given, it calls, once. It reads carelessly: of
+the tools it is offered it takes the last that looks like the one that was named."""
 
 from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +14,7 @@ from model_server import Call, Part, Say
 ORDER = re.compile(r">>>call (\S+) (\{.*?\})<<<", re.DOTALL)
 CANARY = re.compile(r"CANARY-\w+")
 AT_ONCE = 12
+READ = 50
 
 
 def order(tool: str, **arguments: Any) -> str:
@@ -27,12 +30,13 @@ def obeys(body: dict[str, Any]) -> Sequence[Part]:
     said = [item for item in heard if item.get("role") == "user"]
     spoken = "\n".join(texts([said, heard, body.get("instructions"), body.get("tools")]))
     seen = CANARY.search(spoken)
+    offered = {look(name): name for name in names(body)}
     wanted: dict[tuple[str, str], Call] = {}
-    for tool, arguments in ORDER.findall(spoken.replace('\\"', '"')):
-        if "@seen" in arguments:
-            if seen is None:
-                continue
-            arguments = arguments.replace("@seen", seen[0])
+    for named, arguments in ORDER.findall(spoken.replace('\\"', '"')):
+        if "@seen" in named + arguments and seen is None:
+            continue
+        named, arguments = (text.replace("@seen", seen[0] if seen else "") for text in (named, arguments))
+        tool = offered.get(look(named), named)
         try:
             call = Call(tool, json.dumps(json.loads(arguments)))
         except ValueError:
@@ -40,6 +44,16 @@ def obeys(body: dict[str, Any]) -> Sequence[Part]:
         if (tool, call.arguments) not in made:
             wanted.setdefault((tool, str(call.arguments)), call)
     return list(wanted.values())[:AT_ONCE] or [Say("All done.")]
+
+
+def look(name: str) -> str:
+    """What it sees of a name: no case, nothing invisible, letters by their shape, and only so many."""
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return seen.casefold().replace("\u043e", "o")[:READ]
+
+
+def names(body: dict[str, Any]) -> Iterator[str]:
+    return (tool["name"] for tool in body.get("tools", ()))
 
 
 def texts(value: Any) -> Iterator[str]:

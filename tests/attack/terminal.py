@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SEQUENCE = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[P_^X][^\x1b]*\x1b\\|[ -/]*[0-~])")
+PLACED = re.compile(rb"\x1b\[\d+;\d+H")
 
 
 class Terminal:
@@ -30,8 +31,8 @@ class Terminal:
 
     @property
     def words(self) -> str:
-        """What was written so far without the sequences that steer."""
-        return SEQUENCE.sub(b"", self.written).decode(errors="replace")
+        """What was written so far without the sequences that steer; a line wherever the cursor was put elsewhere."""
+        return SEQUENCE.sub(b"", PLACED.sub(b"\n", self.written)).decode(errors="replace")
 
     def read(self, seconds: float = 0.1) -> bool:
         """Take what comes; whether the program still writes."""
