@@ -285,7 +285,7 @@ def test_a_line_of_an_argument_is_none_of_the_panel() -> None:
     async def scene(stage: Stage) -> None:
         await stage.sees("Approve? tickets.reply", "┊ [y] run once   [n] deny", "┊ RISK  reads")
         shown = [line.strip(" │") for line in stage.lines()]
-        assert any(line.startswith("┊") and line.endswith("WHY\"") for line in shown)
+        assert any(line.startswith("┊") and line.endswith('WHY"') for line in shown)
 
     play(FakeDoor(asking(("tickets__reply", {"to": text}))), scene)
 
