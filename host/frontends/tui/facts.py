@@ -29,7 +29,7 @@ def facts(asked: Asked, width: int) -> Lines:
     lines = _labelled("RISK", risk.wrap(max(width - 6, 8)))
     if asked.runs:
         lines += _labelled("RUNS", wrapped(shlex.join(asked.runs), width - 6))
-    why = "; ".join([*(f"rule {rule}" for rule in asked.rules or ()), asked.reason or ""]).strip("; ")
+    why = "; ".join([*(f"rule {rule}" for rule in asked.rules or ()), *filter(None, [asked.reason])])
     lines += _labelled("WHY", wrapped(why or "no reason given", width - 6, "$quiet"))
     if asked.flows:
         lines += _labelled(
