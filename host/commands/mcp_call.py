@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -211,8 +210,7 @@ def show(options: argparse.Namespace, session: str, event: ev.CallFinished, body
         put_json(whole)
         return
     content = body.get("content") or []
-    if not sys.stdout.isatty() and (data := only_bytes(content)) is not None:
-        put_bytes(data)
+    if (data := only_bytes(content)) is not None and put_bytes(data):
         return
     texts = list(words(content))
     if not texts and body.get("structured") is not None:

@@ -33,20 +33,20 @@ def put_json(value: Any, secrets: Secrets | None = None) -> None:
 
 def put_line(line: bytes, to: BinaryIO | None = None) -> None:
     """JSON as a line on stdout, or in a file, at once: what stands in its strings neither ends a line nor steers."""
-    put_bytes(safe_json(line.decode()).encode() + b"\n", to)
+    _put(safe_json(line.decode()).encode() + b"\n", to)
 
 
 def put_words(text: str) -> None:
     """A text with line ends of its own on stdout: to a file or a pipe byte for byte."""
-    put_bytes((safe(text, keep_newlines=True) if sys.stdout.isatty() else text).encode("utf-8", "replace"))
+    _put((safe(text, keep_newlines=True) if sys.stdout.isatty() else text).encode("utf-8", "replace"))
 
 
-def put_bytes(data: bytes, to: BinaryIO | None = None) -> None:
-    """Just these bytes on stdout, or in a file: for other programs."""
-    sys.stdout.flush()
-    out = to or sys.stdout.buffer
-    out.write(data)
-    out.flush()
+def put_bytes(data: bytes) -> bool:
+    """Just these bytes on stdout, for another program; nothing, and False, where that is a terminal."""
+    if sys.stdout.isatty():
+        return False
+    _put(data)
+    return True
 
 
 def attended() -> bool:
@@ -74,6 +74,13 @@ def draw(line: str, end: str = "") -> None:
     """A line on stderr over the one before, where that is a terminal."""
     if sys.stderr.isatty():
         _write(sys.stderr, f"\r\x1b[K{safe(line)}{end}")
+
+
+def _put(data: bytes, to: BinaryIO | None = None) -> None:
+    sys.stdout.flush()
+    out = to or sys.stdout.buffer
+    out.write(data)
+    out.flush()
 
 
 def _write(stream: TextIO, text: str) -> None:

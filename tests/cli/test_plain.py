@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import select
 import sys
 
 import pytest
@@ -76,3 +78,17 @@ def test_a_file_cannot_speak_in_the_programs_name(capsys, monkeypatch, tmp_path)
     assert first.startswith(f"agent-host: {tmp_path}/servers.toml:1: ")
     assert "␣U+000Aagent-host: all is well" in first
     assert second.startswith(f"agent-host: {tmp_path}/servers.toml:2: wrong: ")
+
+
+def test_a_terminal_gets_no_bytes_meant_for_programs_and_words_only_safe(monkeypatch):
+    mine, theirs = os.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert not plain.put_bytes(b"\x1b]0;OWNED\x07")
+        plain.put_words(f"one {EVIL}.\ntwo\n")
+        monkeypatch.undo()
+        written = b""
+        while not written.endswith(b"two\r\n") and select.select([mine], [], [], 5)[0]:
+            written += os.read(mine, 4096)
+    os.close(mine)
+    assert written.decode() == f"one {SHOWN}.\r\ntwo\r\n"
