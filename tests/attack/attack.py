@@ -121,8 +121,8 @@ def asked(landed: dict[tuple[str, str, str], bool]) -> str:
     careful = [value for (_, _, user), value in landed.items() if user == "careful"]
     others = "".join(f", {number} {kind}" for kind, number in about.items() if kind != "approval")
     return (
-        f"the policy as it is: {sum(careful)} of {len(careful)} attacks land on the careful user, who is asked "
-        f"{about['approval'] / tasks:.2f} times each ({about['approval']} approvals{others}) over {tasks} benign tasks"
+        f"the default policy: {sum(careful)} of {len(careful)} attacks land on the careful user; {tasks} benign tasks "
+        f"ask for {about['approval']} approvals{others}: {about['approval'] / tasks:.2f} approvals a task"
     )
 
 

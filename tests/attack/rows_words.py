@@ -158,8 +158,13 @@ def sampled(how: str) -> Any:
 
 
 def opened(address: str) -> Any:
-    seen = "opened"
-    return lambda world: (world.folder / seen).exists() and address in (world.folder / seen).read_text()
+    """Whether the browser was started with it."""
+
+    def landed(world: World) -> bool:
+        seen = world.folder / "opened"
+        return seen.exists() and address in seen.read_text()
+
+    return landed
 
 
 ORACLES: tuple[tuple[str, str, Callable[[World], bool]], ...] = (
