@@ -222,7 +222,8 @@ class Host:
             }
             result = self.servers[server].ask("tools/call", name=tool, arguments=arguments, **given)
         check(schemas.get("outputSchema", {}), result.get("structuredContent", {}), schemas.get("outputSchema", {}))
-        text = "".join(block.get("text", "") for block in result.get("content", []))
+        words = result.get("content", [{"text": result.get("message", "")}])
+        text = "".join(block.get("text", "") for block in words)
         took = int(1000 * (time.monotonic() - began))
         self.record("call_finished", **about, outcome="ok", milliseconds=took, text=text)
         return json.dumps(result)
