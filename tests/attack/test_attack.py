@@ -25,11 +25,11 @@ def test_orders_in_whatever_a_server_says_land_only_where_all_is_allowed():
 
 
 def test_a_definition_that_changed_runs_nothing():
-    assert wrong(play(stage("drift"), {"T2"}, ("careful",))) == []
+    assert wrong(play(stage("drift"), {"T2"}, ("bare", "careful"))) == []
 
 
 def test_no_command_lets_a_server_steer_the_terminal_or_hide_from_the_eye():
-    assert wrong(play(stage("commands"), {"T13", "T14"}, ("careful",))) == []
+    assert wrong(play(stage("commands"), {"T13", "T14"}, ("bare", "careful"))) == []
 
 
 def test_benign_tasks_ask_little():
@@ -38,6 +38,11 @@ def test_benign_tasks_ask_little():
     tasks = [task for file in files for task in tomllib.loads(file.read_text())["tasks"]]
     asked = [a for task in tasks for a in task["answers"] if a.get("about", "approval") == "approval"]
     assert len(tasks) > 5 and len(asked) / len(tasks) <= 1.04
+
+
+def test_every_attack_has_a_control():
+    assert all("bare" in each.users for each in STAGES)
+    assert wrong({("T2", "title", "bare"): False}) != [] != wrong({("T2", "title", "careful"): True})
 
 
 def test_every_threat_has_five_attacks_or_more():
