@@ -225,7 +225,8 @@ def as_text(found: Found) -> Iterator[str]:
             yield title
             yield from (_line(None if title == "remarks" else False, line) for line in lines)
     if found.code == DONE:
-        yield "all is well"
+        failed = any(server["state"] not in ("ready", "waiting") for server in found.servers)
+        yield "what is marked !! is not used; nothing that is required is missing" if failed else "all is well"
 
 
 def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:

@@ -248,7 +248,7 @@ class Host:
         return replace(wanted, **bound)
 
     def _note(self, state: State) -> None:
-        """Keep the session's line in the index true."""
+        """Keep the session's line in the index true: at the ends of a turn, and while a person is waited for."""
         waiting = bool(state.open_questions())
         word = "waiting" if waiting else "working" if state.turn is not None else "idle"
         self._store.upsert(

@@ -117,6 +117,9 @@ async def answer_to(session: Session, asked: ev.Asked) -> ev.Answered:
     question = session.state.questions[asked.request_id]
     if question.answer is None and not session.attended:
         session.emit(session.decline(asked))
-    await session.until(lambda: question.answer is not None)
+    if question.answer is None:
+        session.setup.note(session.state)
+        await session.until(lambda: question.answer is not None)
+        session.setup.note(session.state)
     assert question.answer is not None
     return question.answer

@@ -31,7 +31,7 @@ class Setup:
     profile: Profile
     model_for: Callable[[str], Awaitable[Model]]
     known_model: Callable[[str], str | None]
-    on_turn_end: Callable[[State], None]
+    note: Callable[[State], None]
     secrets: Secrets
     required: frozenset[str] = frozenset()
     grants: tuple[Grant, ...] = ()

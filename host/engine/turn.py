@@ -35,6 +35,7 @@ async def live(session: Session) -> None:
             if session.state.turn is None or not session.going:
                 await session.news()
                 continue
+            session.setup.note(session.state)
             with anyio.CancelScope() as session.scope:
                 await run_turn(session)
             session.scope = None
@@ -43,7 +44,7 @@ async def live(session: Session) -> None:
                     session.cut()
                 session.going = False
                 await to_thread.run_sync(session.log.mark_head, session.state.at)
-                session.setup.on_turn_end(session.state)
+                session.setup.note(session.state)
     except Exception as error:
         session.fail(fault(error, session.setup.secrets))
     finally:

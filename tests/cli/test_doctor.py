@@ -151,6 +151,7 @@ def test_a_server_that_is_not_required_may_fail(doctor):
     ran = doctor(BROKEN)
     assert ran.returncode == 0
     assert "!!  broken: failed" in ran.stdout and "no database here" in ran.stdout
+    assert "all is well" not in ran.stdout
 
 
 def test_one_server_by_name_is_asked_for_and_so_required(doctor):

@@ -4,11 +4,13 @@ import json
 import resource
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from playing import call, gone, playing, turns
+
+from host.store.host import HostStore
 
 ALLOW = '[[rules]]\nserver = "s"\ntool = "*"\nverdict = "allow"\n'
 
@@ -31,6 +33,8 @@ def test_no_server_outlives_the_host(tmp_path, number):
             talk.until("call_started")
             pids = servers(home)
             assert pids
+            with closing(HostStore(home.state)) as index:
+                assert [row.state for row in index.sessions()] == ["working"]
             talk.process.send_signal(number)
             while talk.next() is not None:
                 pass
@@ -40,6 +44,8 @@ def test_no_server_outlives_the_host(tmp_path, number):
         session = talk.lines[0]["session"]
         if number == signal.SIGKILL:
             assert code == -number
+            with closing(HostStore(home.state)) as index:
+                assert [(row.state, bool(row.title)) for row in index.sessions()] == [("interrupted", True)]
         else:
             assert (code, talk.lines[-1]["kind"], talk.lines[-1]["reason"]) == (130, "turn_ended", "interrupted")
             assert [line["outcome"] for line in talk.of("call_finished")] == ["unknown"]

@@ -2,9 +2,13 @@
 
 import sqlite3
 import threading
+import time
+from contextlib import closing
 
 from model_server import Fault
 from playing import call, outputs, playing, turns, words
+
+from host.store.host import HostStore
 
 EXACT = {"for": "session", "arguments": "exact"}
 
@@ -15,6 +19,11 @@ def test_a_killed_conversation_goes_on_where_it_stood(tmp_path):
         with home.talk() as talk:
             talk.say([call("s__note", "kept", text="a"), call("s__note", "again", text="b")], "the end")
             first, second = talk.until("asked"), talk.until("asked")
+            listed, until = "", time.monotonic() + 20
+            with closing(HostStore(home.state)) as index:
+                while listed != "waiting":
+                    assert time.monotonic() < until, listed
+                    listed = index.sessions()[0].state
             session = first["session"]
         with home.talk("--resume", session) as talk:
             asked = [talk.next(), talk.next()]

@@ -608,10 +608,16 @@ def test_the_session_list_starts_a_new_one_and_goes_back() -> None:
 
 
 def test_resume_with_an_id_needs_no_list() -> None:
-    door = FakeDoor(older={"s9": one_call()})
+    door = FakeDoor(
+        older={"s9": one_call()}, rows=[SessionRow("s9", "t", "p", "m", "2026-11-22T11:59:20Z", 1, 0, "idle")]
+    )
 
     async def scene(stage: Stage) -> None:
         await stage.ready()
+        await stage.type("/resume s8")
+        await stage.press("enter")
+        await stage.sees("no session s8")
+        assert door.opened == [None]
         await stage.type("/resume s9")
         await stage.press("enter")
         await stage.sees("She is a customer.")

@@ -238,7 +238,7 @@ class Chat(Screen[None]):
             case "new":
                 self.follow(None)
             case "resume" if argument:
-                self.follow(argument)
+                self.run_worker(self._resume(argument), exit_on_error=False)
             case "resume":
                 self._sessions()
             case "servers":
@@ -276,6 +276,13 @@ class Chat(Screen[None]):
                 self.follow(None if id == NEW else id)
 
         self.app.push_screen(Sessions(self.link.door), chosen)
+
+    async def _resume(self, id: str) -> None:
+        """Leave the open session only for one that is there."""
+        if any(row.id == id for row in await self.link.door.sessions()):
+            self.follow(id)
+        else:
+            self.link.note(f"no session {id}; /resume lists them", "warning")
 
     def _servers(self) -> None:
         from host.frontends.tui.screens import Servers
