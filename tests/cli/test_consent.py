@@ -123,16 +123,16 @@ def in_terminal(tmp_path, typed_at_once, answer):
         [sys.executable, "-m", "host", "run", "hello"], cwd=folder, env=env, stdin=theirs, stderr=theirs, stdout=theirs
     )
     os.close(theirs)
-    seen, answered, until = b"", False, time.monotonic() + 60
+    seen, answered, until = b"", 0, time.monotonic() + 60
     while time.monotonic() < until and select.select([mine], [], [], 60)[0]:
         try:
             seen += os.read(mine, 4096)
         except OSError:  # the other end is closed
             break
-        if not answered and b"Type yes" in seen and seen.endswith(b": "):
+        if seen.count(b"Type yes") > answered and seen.endswith(b": "):  # once more where no sandbox works
             assert not mark.exists()
             os.write(mine, answer)
-            answered = True
+            answered += 1
     os.close(mine)
     assert process.wait(60) == 0, seen.decode()
     assert answered
