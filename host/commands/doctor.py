@@ -16,6 +16,7 @@ from host.arguments import UsageError
 from host.commands import doctor_model, doctor_place
 from host.commands.local import detected
 from host.commands.start import facts, terminal_ask
+from host.commands.unconfined import allowed
 from host.config import ConfigFile, Environment, choose_model, environment, loosens, merge, read_files, tightening
 from host.config.merge import NO_MODEL
 from host.config.packages import installed
@@ -86,7 +87,12 @@ def _configured(options: argparse.Namespace, env: Environment, found: Found) -> 
         found.remarks += notices
     found.model |= {"name": model, "why": why}
     servers = {name: installed(server, config.home) for name, server in config.servers.items()}
-    return replace(config, model=model, servers=servers)
+    trust = options.trust or env.agent_host_trust
+    config = replace(config, model=model, servers=servers)
+    if trust or (config.home / "host.db").exists():  # the doctor asks for nothing new, and makes no file
+        config, told = allowed(config, trust, lambda text: False, tuple(servers))
+        found.remarks += told
+    return config
 
 
 def _agreed(options: argparse.Namespace, env: Environment, file: ConfigFile, found: Found) -> ConfigFile:

@@ -9,15 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from held import FREE
 from model_server import Call, ModelServer, Say
 
 ROOT = Path(__file__).parent.parent.parent
 LEAN = ROOT / "tests" / "servers" / "programs" / "lean.py"
 KEY = "sk-canary-0123456789"
-BROKEN = """[mcp_servers.broken]
+BROKEN = f"""[mcp_servers.broken]
 command = "python"
 args = ["-c", "import sys; sys.exit('no database here')"]
-"""
+{FREE}"""
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def model(base_url, wire="responses"):
 
 def lean(*traits, more=""):
     arguments = ", ".join(f'"{one}"' for one in (LEAN, "modern", *traits))
-    return f'[mcp_servers.lean]\ncommand = "python"\nargs = [{arguments}]\n{more}'
+    return f'[mcp_servers.lean]\ncommand = "python"\nargs = [{arguments}]\n{FREE}{more}'
 
 
 def report(ran):

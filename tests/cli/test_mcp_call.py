@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from held import FREE
 
 ROOT = Path(__file__).parent.parent.parent
 LEAN = ROOT / "tests" / "servers" / "programs" / "lean.py"
@@ -18,13 +19,13 @@ FILE = f"""
 [mcp_servers.lean]
 command = "python"
 args = ["{LEAN}", "modern"]
-tools.add = {{ effect = "read", open = false }}
+{FREE}tools.add = {{ effect = "read", open = false }}
 [mcp_servers.other]
 command = "python"
 args = ["{PROMPTING}"]
-[mcp_servers.gone]
+{FREE}[mcp_servers.gone]
 command = "no-such-command-anywhere"
-[mcp_servers.off]
+{FREE}[mcp_servers.off]
 command = "x"
 enabled = false
 [[rules]]

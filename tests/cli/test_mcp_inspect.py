@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from held import FREE
 
 ROOT = Path(__file__).parent.parent.parent
 LEAN = ROOT / "tests" / "servers" / "programs" / "lean.py"
@@ -20,7 +21,7 @@ def inspect(tmp_path):
 
     def run(*command, words=("--json",), keys="", env=None):
         file = tmp_path / "servers.toml"
-        entry = f"[mcp_servers.it]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n"
+        entry = f"[mcp_servers.it]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n{FREE}"
         file.write_text(entry + keys)
         home = {"PATH": os.environ["PATH"], "AGENT_HOST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from held import FREE
 from model_server import Call, Fault, ModelServer, Say
 
 from host.core import events as ev
@@ -54,7 +55,7 @@ def configured(tmp_path, server, more=""):
 
 def lean(rules=""):
     return (
-        f'[mcp_servers.lean]\ncommand = "python"\nargs = ["{LEAN}", "modern"]\n'
+        f'[mcp_servers.lean]\ncommand = "python"\nargs = ["{LEAN}", "modern"]\n{FREE}'
         f'[profiles.default]\nservers = ["lean"]\n{rules}'
     )
 

@@ -77,6 +77,8 @@ def test_without_a_terminal_it_is_an_error_that_names_the_line_to_write(home):
     ):
         assert words in done.stderr
     assert "no sandbox works" in ran(home, "doctor", "--config", home.config).stdout
+    assert "s: outside any sandbox" in ran(home, "doctor", "--config", home.config, "--trust").stdout
+    home.notes_file.unlink()
     trusted = ran(home, *run, "--trust")
     assert trusted.returncode == 0 and home.notes()
     assert "s: outside any sandbox, with your rights (bubblewrap is not installed" in trusted.stderr
