@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -86,6 +87,7 @@ def _configured(options: argparse.Namespace, env: Environment, found: Found) -> 
         model, why = chosen or (model, why)
         found.remarks += notices
     found.model |= {"name": model, "why": why}
+    found.remarks += idle(config)
     servers = {name: installed(server, config.home) for name, server in config.servers.items()}
     trust = options.trust or env.agent_host_trust
     config = replace(config, model=model, servers=servers)
@@ -93,6 +95,16 @@ def _configured(options: argparse.Namespace, env: Environment, found: Found) -> 
         config, told = allowed(config, trust, lambda text: False, tuple(servers))
         found.remarks += told
     return config
+
+
+def idle(config: Config) -> list[str]:
+    """Rules for servers that no file has: a name is misspelt, and a deny that nobody meets denies nothing."""
+    rules = [rule for profile in config.profiles.values() for rule in profile.rules]
+    lost = [rule for rule in rules if not any(fnmatchcase(name, rule.server) for name in (*config.servers, "host"))]
+    told = (
+        f"{r.origin}: rule {r.id} is for {r.server}: no such server{nearest(r.server, config.servers)}" for r in lost
+    )
+    return list(dict.fromkeys(told))
 
 
 def _agreed(options: argparse.Namespace, env: Environment, file: ConfigFile, found: Found) -> ConfigFile:

@@ -149,8 +149,9 @@ def test_a_required_server_that_fails_is_7_with_its_last_words(doctor):
 
 
 def test_a_server_that_is_not_required_may_fail(doctor):
-    ran = doctor(BROKEN)
+    ran = doctor(BROKEN + '[[rules]]\nserver = "brokem"\ntool = "*"\nverdict = "deny"\n')
     assert ran.returncode == 0
+    assert "is for brokem: no such server; did you mean broken?" in ran.stdout
     assert "!!  broken: failed" in ran.stdout and "no database here" in ran.stdout
     assert "all is well" not in ran.stdout
 
