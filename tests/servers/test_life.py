@@ -310,8 +310,8 @@ def test_an_endless_line_and_a_flood_cut_the_server(tmp_path):
     )
 
     async def main():
-        flood = ServerConfig("flood", "python", (str(program), "lines"))
-        endless = ServerConfig("endless", "python", (str(program), "line"))
+        flood = ServerConfig("flood", "python", (str(program), "lines"), sandbox="off")
+        endless = ServerConfig("endless", "python", (str(program), "line"), sandbox="off")
         async with serving(flood, endless) as servers:
             await servers.settled()
             assert "useless lines within a second" in servers.statuses["flood"].detail

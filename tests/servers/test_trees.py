@@ -17,7 +17,9 @@ from host.servers.probe import machine
 ROOT = PROGRAMS.parent.parent.parent
 REAL = machine()
 LEVELS = ("strict", "off")
-pytestmark = pytest.mark.skipif(not REAL.guard, reason=f"nothing here watches over processes: {REAL.trouble}")
+pytestmark = pytest.mark.skipif(
+    not (REAL.guard and REAL.confines), reason=f"nothing here holds or watches over processes: {REAL.trouble}"
+)
 HOST = f"""
 import sys; sys.path[:0] = {[str(ROOT), str(PROGRAMS.parent)]!r}
 import anyio
