@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -29,10 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Taking the interpreter down takes longer than many a run; everything of ours is closed and flushed by now.
     atexit._run_exitfuncs()
     for flush in (sys.stdout.flush, sys.stderr.flush):
-        try:
+        with suppress(OSError):  # what could not be written was told
             flush()
-        except OSError:
-            code = code or DONE
     os._exit(code)
 
 
@@ -83,6 +83,8 @@ def _failed(error: Exception, options: argparse.Namespace) -> int:
                 return _told(USAGE, str(leaf))
             case BrokenPipeError():
                 return DONE
+            case OSError(errno=errno.ENOSPC):
+                return _told(INTERNAL, "no space is left where the output goes; free some, or send it elsewhere")
     # Values of variables are left out: they may hold what nobody should see. So may words that nobody foresaw.
     known = Secrets(getattr(options, "secrets", {}))
     for leaf in leaves:

@@ -5,6 +5,8 @@ import json
 import os
 import select
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +94,14 @@ def test_a_terminal_gets_no_bytes_meant_for_programs_and_words_only_safe(monkeyp
             written += os.read(mine, 4096)
     os.close(mine)
     assert written.decode() == f"one {SHOWN}.\r\ntwo\r\n"
+
+
+def test_a_device_without_room_is_told_as_that(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("AGENT_HOST_HOME", str(tmp_path))
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert cli.run(parse(["mcp", "list"])) == 1
+    assert (
+        capsys.readouterr().err
+        == "agent-host: no space is left where the output goes; free some, or send it elsewhere\n"
+    )

@@ -27,7 +27,7 @@ def turning(folder, *tools, reads=("look", "peek", "turn"), **more):
     lists(home, *tools)
     entry = (
         f'[mcp_servers.s]\ncommand = "python"\nargs = ["{SERVER}"]\n'
-        f'sandbox = "workspace"\npaths = ["{folder}"]\n'
+        'sandbox = "off"\n'
         f'env = {{ NOTES = "{home.notes_file}", TOOLS = "{folder / "tools"}", WAIT = "{folder / "wait"}" }}\n{said}'
     )
     with playing(folder, entry, **more) as home:

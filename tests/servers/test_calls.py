@@ -37,7 +37,7 @@ def test_a_tool_is_listed_called_and_answers_with_structure(era):
 
 def test_a_server_on_the_sdk_is_listed_called_and_asks_between_rounds():
     here = Path(__file__).parent / "programs" / "on_sdk.py"
-    config = ServerConfig("sdk", "python", (str(here),), startup_timeout=60)
+    config = ServerConfig("sdk", "python", (str(here),), startup_timeout=60, sandbox="off")
 
     async def main():
         async with serving(config) as servers:
