@@ -252,6 +252,7 @@ class Accumulator:
         piece.id = self._new_id() if not id or any(other.given == id for other in calls) else id
         return piece
 
+    @shaped()
     def reply(self) -> Reply:
         if self._finish is None:
             raise stopped_short()

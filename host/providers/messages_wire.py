@@ -243,6 +243,7 @@ class Accumulator:
         self._stop_reason = delta.get("stop_reason") or self._stop_reason
         self._details = delta.get("stop_details") or self._details
 
+    @shaped()
     def reply(self) -> Reply:
         if self._stop_reason is None:
             raise stopped_short()
@@ -250,10 +251,9 @@ class Accumulator:
             raise out_of_order()
         parts = [part for index in sorted(self._done) for part in self._done[index]]
         calls = any(isinstance(part, ToolCall) for part in parts)
-        with shaped():
-            stop = _STOPS.get(self._stop_reason, "calls" if calls else "done")
-            if stop == "refusal" and not any(isinstance(part, Text) for part in parts) and self._details:
-                parts.append(Text(self._details.get("explanation") or "The model refused to answer."))
+        stop = _STOPS.get(self._stop_reason, "calls" if calls else "done")
+        if stop == "refusal" and not any(isinstance(part, Text) for part in parts) and self._details:
+            parts.append(Text(self._details.get("explanation") or "The model refused to answer."))
         return replied(parts, stop, _counted(self._usage))
 
 

@@ -189,6 +189,7 @@ class Accumulator:
         streaming = [part for seen, part in self._parts.items() if seen < key and seen[0] not in self._done]
         return max([finished, *(part + 1 for part in streaming)])
 
+    @shaped()
     def reply(self) -> Reply:
         if self._end is None:
             raise stopped_short()

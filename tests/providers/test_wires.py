@@ -19,6 +19,7 @@ from host.providers.base import Reply, Request
 from host.providers.memo import Memo
 
 PARTS: list[Part] = [Say("Héllo."), Call("a__b", {"x": "é", "path": "/tmp"}, "call_A"), Call("a__c", {}, "call_B")]
+DONE = "response.output_item.done"
 every_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
@@ -224,6 +225,19 @@ def test_a_malformed_stream_is_refused_or_read_and_never_a_crash(wire: Wire, dat
     except ProviderError:
         return
     assert all(isinstance(call.arguments, dict) and call.id and call.name for call in calls_of(reply))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"), [("chat", "finish_reason", ["stop"]), ("responses", "output_index", None)]
+)
+def test_an_impossible_value_is_refused_also_where_it_shows_only_at_the_end(name: str, key: str, value: Any) -> None:
+    wire = next(each for each in WIRES if each.name == name)
+    events = wire.decoded(b"".join(wire.speaks.sse(PARTS)))
+    holders = [holder for event in events for holder in (event, *event.get("choices", ()))]
+    done = [holder for holder in holders if holder.get(key) is not None and holder.get("type") in (None, DONE)]
+    done[-1][key] = value
+    with pytest.raises(ProviderError, match="impossible shape"):
+        wire.read(events)
 
 
 @every_wire
