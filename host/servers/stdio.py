@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 from anyio import to_thread
@@ -243,12 +244,12 @@ class ServerProcess:
             await process.stdin.aclose()
         await self._exits()
         # Also after a polite exit: its children may have stayed.
-        if self._group_lives(signal.SIGTERM):
+        if await self._group_lives(signal.SIGTERM):
             await self._exits()
             await self._group_ends()
         self._end_watched()
         await self._exits()
-        if self._group_lives(signal.SIGKILL):
+        if await self._group_lives(signal.SIGKILL):
             await self._exits()
             await self._group_ends()
         with anyio.move_on_after(GRACE):
@@ -259,18 +260,31 @@ class ServerProcess:
             await self._process.wait()
 
     async def _group_ends(self) -> None:
-        for _ in range(25):
-            if not self._group_lives(0):
+        for _ in range(50):
+            if not await self._group_lives(0):
                 return
-            await anyio.sleep(GRACE / 50)
+            await anyio.sleep(GRACE / 100)
 
-    def _group_lives(self, number: int) -> bool:
-        """Send a signal to the group; whether there was one to take it."""
+    async def _group_lives(self, number: int) -> bool:
+        """Send a signal to the group; whether one that runs took it."""
         try:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             return False
+        return await to_thread.run_sync(runs, self._process.pid)
+
+
+def runs(group: int) -> bool:
+    """Whether a process of this group runs. One that has ended stays a member until its parent takes it in, which the
+    first process of a container may never do."""
+    if not Path("/proc/self").exists():
         return True
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            state, _, of = entry.read_bytes().rpartition(b")")[2].split()[:3]
+            if int(of) == group and state not in (b"Z", b"X"):
+                return True
+    return False
 
 
 def _guard(group: int) -> subprocess.Popen[bytes] | None:

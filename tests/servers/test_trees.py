@@ -13,6 +13,7 @@ import pytest
 from serving import PROGRAMS, lean, run, serving
 
 from host.servers.probe import machine
+from host.servers.stdio import runs
 
 ROOT = PROGRAMS.parent.parent.parent
 REAL = machine()
@@ -105,3 +106,13 @@ def test_nothing_outlives_a_host_that_is_killed(tmp_path):
     while (left := family(*marks)) and time.monotonic() < end:
         time.sleep(0.05)
     assert left == []
+
+
+def test_what_has_ended_and_was_not_taken_in_yet_keeps_nobody_waiting():
+    process = subprocess.Popen(["sh", "-c", "read -r _"], stdin=subprocess.PIPE, start_new_session=True)
+    assert runs(process.pid)
+    process.stdin.close()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.killpg(process.pid, 0)  # still a member of its group
+    assert not runs(process.pid)
+    process.wait()

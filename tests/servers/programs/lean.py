@@ -261,7 +261,9 @@ if "dies_at_start" in TRAITS:
 if "stubborn" in TRAITS:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen(["sleep", "600"])  # what is ignored stays ignored in a child
-if "brood" in TRAITS and os.fork() == 0:
+if "brood" in TRAITS and (between := os.fork()):
+    os.waitpid(between, 0)  # then the session is made, and who is in it has no parent
+elif "brood" in TRAITS:
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.fork() == 0:
