@@ -55,7 +55,9 @@ def limits(config: ServerConfig, program: str, env: Mapping[str, str], scratch: 
     """What this server may do. `scratch` is its own folder, which is not read for the others' sake."""
     cwd = os.path.abspath(config.cwd)
     private = _private()
-    reads = {*_installed(program, env, private), *_packages(config.args, cwd, private)}
+    programs = (program, *filter(_runs, config.args))
+    installed = (path for each in programs for path in _installed(each, env, private))
+    reads = {*installed, *_packages(config.args, cwd, private)}
     writes = {scratch}
     mine = reads if config.sandbox == "strict" else writes
     if cwd not in private:
@@ -165,9 +167,14 @@ def _interpreter(program: str, env: Mapping[str, str]) -> str | None:
     return words[0] if words else None
 
 
+def _runs(arg: str) -> bool:
+    """Whether an argument is a program for the command to run, as behind `env` or `timeout`."""
+    return os.path.isabs(arg) and os.path.isfile(arg) and os.access(arg, os.X_OK)
+
+
 def _packages(args: Sequence[str], cwd: str, private: frozenset[str]) -> Iterator[str]:
-    """Scripts among the arguments, with the packages that they lie in. Other files and folders are data: a server
-    reads those only where its entry says so."""
+    """Scripts among the arguments, with the packages that they lie in. Files that are neither these nor programs, and
+    folders, are data: a server reads those only where its entry says so."""
     for arg in args:
         path = os.path.normpath(os.path.join(cwd, arg))
         if arg.endswith(SCRIPTS) and os.path.isfile(path):

@@ -52,6 +52,7 @@ def kinds(folder: Path) -> Iterator[dict[str, Kind]]:
 
     with page("hello from the net") as address:
         add("python", "spoken", "python", DOER, "speak")
+        add("wrapper", "spoken", "/bin/sh", "-c", 'exec "$@"', "sh", sys.executable, DOER, "speak")
         add("files", "hello from a file", "python", DOER, "read", "hello.txt")
         add("git", "hello.txt", "python", DOER, "git")
         add("sqlite", "42", "python", DOER, "sqlite", "some.db", sandbox="workspace")
