@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> int:
     profiles = names()
     if options.list or options.name is None:
         for name, description in profiles.items():
-            say(f"{name:24} {description}".removesuffix("  "))
+            say(f"{name:24} {description}".rstrip())
         return 0
     if options.name not in profiles:
         raise UsageError(f"no demo {options.name}{nearest(options.name, profiles)}")
